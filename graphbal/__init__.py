@@ -1,0 +1,94 @@
+"""Synaptic balancing of weighted directed graphs.
+
+graphbal finds the potentials h at which every neuron's incoming and outgoing synaptic costs are
+equal: the cheapest network on the task-preserving manifold J_ij → e^{h_j − h_i} J_ij.
+
+The names below are imported when they are first used, so that ``import graphbal`` stays light.
+"""
+
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from graphbal._version import __version__
+
+if TYPE_CHECKING:
+    from graphbal import ensembles, solvers
+    from graphbal.balance import Equilibrium, balance, equilibrium_potentials
+    from graphbal.convert import as_network
+    from graphbal.datasets import list_datasets, load_dataset
+    from graphbal.errors import ConvergenceWarning, GraphbalError, InfeasibleError, InputError
+    from graphbal.io import read_network, write_network
+    from graphbal.network import SynapticNetwork
+    from graphbal.topology import Topology, topology
+
+_HOME = {
+    "ConvergenceWarning": "errors",
+    "Equilibrium": "balance",
+    "GraphbalError": "errors",
+    "InfeasibleError": "errors",
+    "InputError": "errors",
+    "SynapticNetwork": "network",
+    "Topology": "topology",
+    "as_network": "convert",
+    "balance": "balance",
+    "equilibrium_potentials": "balance",
+    "list_datasets": "datasets",
+    "load_dataset": "datasets",
+    "read_network": "io",
+    "topology": "topology",
+    "write_network": "io",
+}
+_ROOMS = ("ensembles", "plotting", "solvers")
+
+__all__ = [
+    "ConvergenceWarning",
+    "Equilibrium",
+    "GraphbalError",
+    "InfeasibleError",
+    "InputError",
+    "SynapticNetwork",
+    "Topology",
+    "__version__",
+    "as_network",
+    "balance",
+    "ensembles",
+    "equilibrium_potentials",
+    "list_datasets",
+    "load_dataset",
+    "read_network",
+    "solvers",
+    "topology",
+    "write_network",
+]
+
+
+class _Package(ModuleType):
+    """The package module; where a file and its main function share a name, the function wins.
+
+    Importing ``graphbal.balance`` would otherwise hide the function `balance` behind its module.
+    """
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name in _HOME and isinstance(value, ModuleType):
+            value = getattr(value, name)
+        super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOME:
+        value = getattr(import_module(f"graphbal.{_HOME[name]}"), name)
+    elif name in _ROOMS:
+        value = import_module(f"graphbal.{name}")
+    else:
+        raise AttributeError(f"module 'graphbal' has no attribute {name!r}")
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
