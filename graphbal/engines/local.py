@@ -1,0 +1,155 @@
+"""The local engine: all edges in this process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+__all__ = ["Engine", "State", "local_engine"]
+
+Array = NDArray[np.float64]
+Products = Callable[[Array, Array], tuple[Array, Array]]
+
+# Below this many synapses a pass takes less time than importing the compiler.
+SMALL = 100_000
+# A matrix at least this full goes to BLAS.
+DENSE_FILL = 0.5
+
+
+class Engine:
+    """The two edge passes, on one primitive: ``products(x, y) -> (C x, Cᵀ y)``.
+
+    Potentials are in units of log cost, ``q = p h``, so that nothing below `balance` knows p.
+
+    Parameters
+    ----------
+    n : int
+        Number of neurons.
+    products : callable
+        One pass over the edges.
+
+    Attributes
+    ----------
+    n_passes : int
+        Passes made so far: the unit in which solvers report their work.
+    """
+
+    def __init__(self, n: int, products: Products) -> None:
+        self.n = n
+        self.n_passes = 0
+        self._products = products
+
+    def at(self, q: Array) -> State:
+        """Return the state of the network at potentials q, in one pass."""
+        gain = np.exp(q)
+        loss = 1.0 / gain
+        incoming, outgoing = self.products(gain, loss)
+        incoming *= loss
+        outgoing *= gain
+        return State(self, q, incoming, outgoing, gain, loss)
+
+    def products(self, x: Array, y: Array) -> tuple[Array, Array]:
+        """Return C x and Cᵀ y, and count the pass."""
+        self.n_passes += 1
+        return self._products(x, y)
+
+
+@dataclass(frozen=True, eq=False)
+class State:
+    """The network at potentials q: its costs by neuron, and its Laplacian as an operator.
+
+    Attributes
+    ----------
+    q : array, shape (n,)
+        Potentials in units of log cost.
+    incoming, outgoing : array, shape (n,)
+        Incoming and outgoing cost of each neuron.
+    through : array, shape (n,)
+        Their sum, the Laplacian's diagonal; 1 for a neuron without cost.
+    """
+
+    engine: Engine
+    q: Array
+    incoming: Array
+    outgoing: Array
+    gain: Array = field(repr=False)
+    loss: Array = field(repr=False)
+    through: Array = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        through = self.incoming + self.outgoing
+        through[through == 0] = 1.0
+        object.__setattr__(self, "through", through)
+
+    @property
+    def gradients(self) -> Array:
+        """Neural gradients g: incoming minus outgoing cost."""
+        return self.incoming - self.outgoing
+
+    @property
+    def neuron_imbalance(self) -> float:
+        """Largest |in − out| / (in + out) of any neuron."""
+        apart = self.incoming - self.outgoing
+        np.abs(apart, out=apart)
+        apart /= self.through
+        return float(apart.max(initial=0.0))
+
+    @property
+    def total_cost(self) -> float:
+        """Sum of all costs."""
+        return float(self.incoming.sum())
+
+    def laplacian_product(self, x: Array) -> Array:
+        """Return L x, L = diag(in + out) − (C + Cᵀ) at these potentials, in one pass."""
+        gathered, scattered = self.engine.products(self.gain * x, self.loss * x)
+        gathered *= self.loss
+        scattered *= self.gain
+        gathered += scattered
+        return np.subtract(self.through * x, gathered, out=gathered)
+
+
+def local_engine(costs: sparse.csr_array) -> Engine:
+    """Return the fastest engine for this matrix: BLAS if full, SciPy if small, else compiled."""
+    n = costs.shape[0]
+    if n and costs.nnz >= DENSE_FILL * n * n:
+        return Engine(n, _blas_products(costs))
+    if costs.nnz < SMALL:
+        return Engine(n, _scipy_products(costs))
+    return Engine(n, _compiled_products(costs))
+
+
+def _blas_products(costs: sparse.csr_array) -> Products:
+    full = costs.nnz == costs.shape[0] ** 2 and costs.has_sorted_indices
+    dense = costs.data.reshape(costs.shape) if full else costs.toarray()
+    return lambda x, y: (dense @ x, y @ dense)
+
+
+def _scipy_products(costs: sparse.csr_array) -> Products:
+    transposed = costs.T
+    return lambda x, y: (costs @ x, transposed @ y)
+
+
+def _compiled_products(costs: sparse.csr_array) -> Products:
+    from numba import get_num_threads
+
+    from graphbal.engines._kernels import gather_scatter
+
+    n = costs.shape[0]
+    n_blocks = get_num_threads()
+    # Rows are cut into blocks of as many entries each. Unsigned indices spare a sign test an entry.
+    bounds = np.searchsorted(costs.indptr, np.linspace(0, costs.nnz, n_blocks + 1)).astype(np.uint64)
+    bounds[0], bounds[-1] = 0, n
+    unsigned = np.uint32 if costs.indptr.dtype == np.int32 else np.uint64
+    indptr, indices = costs.indptr.view(unsigned), costs.indices.view(unsigned)
+    pairs = np.empty((n_blocks, n, 2))
+
+    def products(x: Array, y: Array) -> tuple[Array, Array]:
+        gathered, scattered = np.empty(n), np.empty(n)
+        gather_scatter(indptr, indices, costs.data, bounds, x, y, pairs, gathered, scattered)
+        return gathered, scattered
+
+    return products

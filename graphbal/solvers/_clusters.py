@@ -1,0 +1,66 @@
+"""Union-find over strong synapses. Importing this module imports Numba."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+__all__ = ["linked_by_strong_synapses"]
+
+
+@njit(cache=True)
+def _root(parent: NDArray[np.int32], i: int) -> int:
+    while parent[i] != i:
+        parent[i] = parent[parent[i]]
+        i = parent[i]
+    return i
+
+
+@njit(cache=True)
+def linked_by_strong_synapses(
+    indptr: NDArray[np.integer],
+    indices: NDArray[np.integer],
+    costs: NDArray[np.float64],
+    gain: NDArray[np.float64],
+    weak: float,
+) -> tuple[int, NDArray[np.int32]]:
+    """Return the number and the labels of the parts joined by synapses that are not weak.
+
+    The strength of a neuron's typical synapse is taken from its inputs, which a row holds. A few
+    strong inputs a neuron usually join everything; only if they do not, all synapses are looked at.
+    """
+    n = gain.size
+    typical = np.empty(n)
+    for i in range(n):
+        total = 0.0
+        for e in range(indptr[i], indptr[i + 1]):
+            total += costs[e] * gain[indices[e]]
+        typical[i] = total / gain[i] / max(indptr[i + 1] - indptr[i], 1)
+    parent = np.arange(n).astype(np.int32)
+    n_parts = n
+    for few in (4, -1):
+        for i in range(n):
+            found = 0
+            for e in range(indptr[i], indptr[i + 1]):
+                j = indices[e]
+                if costs[e] * gain[j] / gain[i] >= weak * min(typical[i], typical[j]):
+                    a, b = _root(parent, i), _root(parent, j)
+                    if a != b:
+                        parent[max(a, b)] = min(a, b)
+                        n_parts -= 1
+                    found += 1
+                    if found == few:
+                        break
+        if n_parts == 1:
+            break
+    labels = np.empty(n, dtype=np.int32)
+    n_labels = 0
+    for i in range(n):
+        root = _root(parent, i)
+        if root == i:
+            labels[i] = n_labels
+            n_labels += 1
+        else:
+            labels[i] = labels[root]
+    return n_labels, labels

@@ -1,0 +1,154 @@
+"""What a solver is given and what it gives back, in plain arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+__all__ = ["WIDE", "History", "Problem", "Report", "Solution", "Solver"]
+
+Array = NDArray[np.float64]
+Report = Callable[[dict[str, Any]], None]
+
+# Potentials that span more than this are moved into the costs, lest e^q or 1/e^q overflow.
+WIDE = 200.0
+
+
+@dataclass(frozen=True, eq=False)
+class Problem:
+    """A balancing problem that has a finite solution.
+
+    Potentials are in units of log cost, ``q = p h``: balance c_ij e^{q_j − q_i}.
+
+    Attributes
+    ----------
+    costs : scipy.sparse.csr_array, shape (n, n)
+        Positive costs [post, pre], no diagonal; every weakly connected part is strongly connected.
+    components : int array, shape (n,)
+        Number of the connected part of each neuron, 0 … n_components − 1.
+    n_components : int
+        Number of connected parts; q is determined up to a constant in each.
+    """
+
+    costs: sparse.csr_array
+    components: NDArray[np.integer]
+    n_components: int
+
+    @property
+    def n(self) -> int:
+        """Number of neurons."""
+        return int(self.costs.shape[0])
+
+    @cached_property
+    def sizes(self) -> NDArray[np.intp]:
+        """Number of neurons of each component."""
+        return np.bincount(self.components, minlength=self.n_components)
+
+    def centred(self, x: Array) -> Array:
+        """Return x minus its mean over each component."""
+        if self.n_components == 1:
+            return x - x.mean()
+        sums = np.bincount(self.components, weights=x, minlength=self.n_components)
+        return x - (sums / np.maximum(self.sizes, 1))[self.components]
+
+    def endpoints(self) -> tuple[NDArray[np.intp], NDArray[np.integer]]:
+        """Return the post- and the presynaptic neuron of each entry of the costs."""
+        return np.repeat(np.arange(self.n), np.diff(self.costs.indptr)), self.costs.indices
+
+    def tempered(self, exponent: float) -> Problem:
+        """Return the problem with costs c_ij^exponent."""
+        costs = sparse.csr_array(
+            (self.costs.data**exponent, self.costs.indices, self.costs.indptr),
+            shape=self.costs.shape,
+        )
+        return Problem(costs, self.components, self.n_components)
+
+    def shifted(self, q: Array) -> Problem:
+        """Return the problem seen from potentials q, its costs c_ij e^{q_j − q_i}.
+
+        The exponent is formed per edge in the log domain: e^q itself may overflow where no cost
+        does. Costs below the smallest float are raised to it, so that no synapse is lost.
+        """
+        post, pre = self.endpoints()
+        exponent = np.log(self.costs.data)
+        exponent += q[pre]
+        exponent -= q[post]
+        with np.errstate(under="ignore"):
+            values = np.exp(exponent, out=exponent)
+        np.maximum(values, np.finfo(float).tiny, out=values)
+        costs = sparse.csr_array(
+            (values, self.costs.indices, self.costs.indptr), shape=self.costs.shape
+        )
+        return Problem(costs, self.components, self.n_components)
+
+
+@dataclass(frozen=True, eq=False)
+class Solution:
+    """Potentials in units of log cost, and how they were found."""
+
+    q: Array
+    converged: bool
+    neuron_imbalance: float
+    stats: dict[str, Any] = field(default_factory=dict)
+
+
+class Solver(Protocol):
+    """What `graphbal.balance` asks of a solver."""
+
+    def solve(
+        self, problem: Problem, start: Array | None, tol: float, report: Report | None = None
+    ) -> Solution:
+        """Balance every neuron of the problem to ``neuron_imbalance <= tol``."""
+        ...
+
+
+class History:
+    """What a solver did, step by step, told to `report` as it happens."""
+
+    def __init__(self, solver: str, report: Report | None) -> None:
+        self.solver = solver
+        self.report = report
+        self.imbalances: list[float] = []
+        self.costs: list[float] = []
+        self.passes = 0
+
+    @property
+    def steps(self) -> int:
+        """Number of states recorded."""
+        return len(self.imbalances)
+
+    def record(self, imbalance: float, cost: float, passes: int) -> None:
+        """Note a state and tell it."""
+        self.imbalances.append(imbalance)
+        self.costs.append(cost)
+        if self.report is not None:
+            self.report(
+                {
+                    "solver": self.solver,
+                    "iteration": self.steps - 1,
+                    "neuron_imbalance": imbalance,
+                    "total_cost": cost,
+                    "passes": self.passes + passes,
+                }
+            )
+
+    def stalled(self) -> bool:
+        """Say whether rounding keeps the imbalance from falling any further."""
+        last = self.imbalances[-4:]
+        return len(last) == 4 and last[0] < 1e-6 and min(last[1:]) >= 0.5 * last[0]
+
+    def stats(self, passes: int) -> dict[str, Any]:
+        """Return the history as the plain entries of `Equilibrium.stats`."""
+        return {
+            "solver": self.solver,
+            "iterations": max(self.steps - 1, 0),
+            "edge_passes": self.passes + passes,
+            "history": self.imbalances,
+            "cost_history": self.costs,
+        }

@@ -1,0 +1,43 @@
+"""Costs that differ by hundreds of orders of magnitude, approached by way of tamer ones."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from graphbal.solvers._problem import Problem, Solution
+
+__all__ = ["annealed"]
+
+Array = NDArray[np.float64]
+
+# Range of log costs that a descent from the plain start takes in its stride.
+MODERATE_RANGE = 40.0
+# What an intermediate stage is balanced to; the next one starts from twice its potentials.
+STAGE_TOL = 0.1
+
+
+def annealed(
+    solve: Callable[[Problem, Array | None, float], Solution],
+    problem: Problem,
+    start: Array | None,
+    tol: float,
+) -> Solution:
+    r"""Solve for costs :math:`c^s`, doubling s up to 1, each stage from the potentials of the last.
+
+    A Newton step changes the logarithm of a dominating cost by about one, so that a range of e^900
+    would take hundreds of steps. As s grows the potentials of :math:`c^s` become proportional to s
+    (their slope solves the max-balancing problem, where only the largest costs of a cut count), so
+    twice the last ones are a good start, and the number of stages grows with the logarithm of the
+    range.
+    """
+    costs = problem.costs.data
+    span = float(np.log(costs.max()) - np.log(costs.min())) if costs.size else 0.0
+    if start is not None or span <= MODERATE_RANGE:
+        return solve(problem, start, tol)
+    stages = int(np.ceil(np.log2(span / MODERATE_RANGE)))
+    for stage in range(stages, 0, -1):
+        start = 2.0 * solve(problem.tempered(0.5**stage), start, STAGE_TOL).q
+    return solve(problem, start, tol)

@@ -1,0 +1,1 @@
+class ClosedForm: pass

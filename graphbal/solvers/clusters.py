@@ -1,0 +1,90 @@
+"""Weakly attached parts: what balancing neuron by neuron cannot see."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from graphbal.solvers._problem import Problem, Solution
+
+__all__ = ["settle_clusters"]
+
+Array = NDArray[np.float64]
+
+# A synapse this much weaker than the mean synapse of both its neurons does not hold a cluster.
+WEAK = 1e-4
+MAX_ROUNDS = 20
+
+
+def settle_clusters(
+    descend: Callable[[Problem, Array | None, float, bool], Solution],
+    problem: Problem,
+    start: Array | None,
+    tol: float,
+) -> Solution:
+    """Balance neurons and, where a part hangs on by a thread, the part as a whole.
+
+    If a cluster is joined to the rest by synapses 10⁻¹² times as strong as those within, every
+    neuron is balanced to 10⁻⁹ whatever the cluster's potential is, and rounding in the strong costs
+    hides the flow through the thread. So clusters are contracted to single neurons, with only the
+    costs between them, and that problem, well scaled again, is balanced in the same way; its
+    potentials shift the clusters. The two levels alternate until the shift is negligible: each
+    round gains the ratio of the strengths. The finest level is `descend`.
+    """
+    solution = descend(problem, start, tol, False)
+    for _ in range(MAX_ROUNDS):
+        if not solution.converged:
+            return solution
+        n_clusters, clusters = strong_clusters(problem, solution.q)
+        if n_clusters == problem.n_components:
+            return solution
+        coarse = _contracted(problem, solution.q, n_clusters, clusters)
+        shift = settle_clusters(descend, coarse, None, tol).q
+        if np.abs(shift).max(initial=0.0) <= tol:
+            return solution
+        moved = descend(problem, problem.centred(solution.q + shift[clusters]), tol, True)
+        for counted in ("iterations", "edge_passes"):
+            moved.stats[counted] += solution.stats[counted]
+        for listed in ("history", "cost_history"):
+            moved.stats[listed][:0] = solution.stats[listed]
+        moved.stats["clusters"] = n_clusters
+        solution = moved
+    return solution
+
+
+def strong_clusters(problem: Problem, q: Array) -> tuple[int, NDArray[np.integer]]:
+    """Return the parts that remain connected when weak synapses are removed.
+
+    A synapse is weak if its cost is below `WEAK` times the mean cost of a synapse of either neuron.
+    """
+    if problem.costs.nnz >= 100_000 and np.ptp(q) < 600:
+        from graphbal.solvers._clusters import linked_by_strong_synapses
+
+        return linked_by_strong_synapses(
+            problem.costs.indptr, problem.costs.indices, problem.costs.data, np.exp(q), WEAK
+        )
+    here = problem.shifted(q).costs
+    post, pre = problem.endpoints()
+    number = np.diff(here.indptr) + np.bincount(pre, minlength=problem.n)
+    mean = (here.sum(axis=1) + here.sum(axis=0)) / np.maximum(number, 1)
+    strong = here.data >= WEAK * np.minimum(mean[post], mean[pre])
+    links = sparse.coo_array((strong[strong], (post[strong], pre[strong])), shape=here.shape)
+    return sparse.csgraph.connected_components(links, directed=False)
+
+
+def _contracted(
+    problem: Problem, q: Array, n_clusters: int, clusters: NDArray[np.integer]
+) -> Problem:
+    post, pre = problem.endpoints()
+    between = clusters[post] != clusters[pre]
+    post, pre = post[between], pre[between]
+    values = np.exp(np.log(problem.costs.data[between]) + q[pre] - q[post])
+    costs = sparse.coo_array(
+        (values, (clusters[post], clusters[pre])), shape=(n_clusters, n_clusters)
+    ).tocsr()
+    components = np.zeros(n_clusters, dtype=problem.components.dtype)
+    components[clusters] = problem.components
+    return Problem(sparse.csr_array(costs), components, problem.n_components)

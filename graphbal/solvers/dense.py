@@ -1,0 +1,111 @@
+"""Newton's method on a small problem, with dense factorisations."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import linalg
+
+from graphbal.solvers._problem import History, Problem, Report, Solution
+
+__all__ = ["DENSE_LIMIT", "balance_dense"]
+
+Array = NDArray[np.float64]
+
+# Up to this many neurons a dense factorisation takes well under a second.
+DENSE_LIMIT = 1000
+# Below this reciprocal condition number a step is solved by elimination without subtraction.
+ILL_CONDITIONED = 1e-7
+
+
+def balance_dense(
+    problem: Problem, start: Array | None, tol: float, max_iterations: int, report: Report | None
+) -> Solution:
+    """Balance a problem of up to `DENSE_LIMIT` neurons by Newton's method.
+
+    Costs are formed as exp(log c + q_j − q_i), so potentials of any size do no harm. Systems are
+    solved by Cholesky factorisation, or where that loses too many digits by `star_mesh`, which
+    loses none. Time n³/3 and memory 3 n² a step.
+    """
+    history = History("newton (dense)", report)
+    post, pre = problem.endpoints()
+    log_costs = np.full((problem.n, problem.n), -np.inf)
+    log_costs[post, pre] = np.log(problem.costs.data)
+
+    def at(q: Array) -> tuple[Array, Array, Array, float]:
+        with np.errstate(over="ignore"):
+            costs = log_costs + q
+            costs -= q[:, None]
+            np.exp(costs, out=costs)
+            incoming, outgoing = costs.sum(axis=1), costs.sum(axis=0)
+        return costs, incoming, outgoing, float(incoming.sum())
+
+    q = np.zeros(problem.n) if start is None else start
+    here = at(q)
+    if start is None:
+        guess = _rank_one_potentials(problem, here[1], here[2])
+        there = at(guess)
+        if there[3] < here[3]:
+            q, here = guess, there
+    error = np.inf
+    converged = False
+    while True:
+        costs, incoming, outgoing, total = here
+        through = incoming + outgoing
+        through[through == 0] = 1.0
+        imbalance = float((np.abs(incoming - outgoing) / through).max(initial=0.0))
+        history.record(imbalance, total, history.steps + 1)
+        converged = imbalance <= tol and error <= 10 * tol
+        if converged or history.steps > max_iterations or history.stalled():
+            break
+        step = problem.centred(_newton_step(problem, costs, incoming - outgoing, through))
+        length = float(np.ptp(step)) if step.size else 0.0
+        if imbalance <= tol and length <= 10 * tol:
+            converged = True
+            break
+        fraction = 1.0
+        while fraction > 1e-6:
+            there = at(q + fraction * step)
+            if there[3] <= total * (1 + 1e-14) or length < 1e-7:
+                break
+            fraction /= 2
+        else:
+            break
+        q, here = q + fraction * step, there
+        error = length**2 if fraction == 1.0 else np.inf
+    return Solution(q, converged, imbalance, history.stats(history.steps))
+
+
+def _rank_one_potentials(problem: Problem, incoming: Array, outgoing: Array) -> Array:
+    both = (incoming > 0) & (outgoing > 0)
+    ratio = np.log(np.where(both, incoming, 1.0)) - np.log(np.where(both, outgoing, 1.0))
+    return problem.centred(0.5 * ratio)
+
+
+def _newton_step(problem: Problem, costs: Array, gradients: Array, through: Array) -> Array:
+    """Solve L x = g for L = diag(through) − (C + Cᵀ)."""
+    conductance = costs + costs.T
+    scale = 1.0 / np.sqrt(through)
+    # D^−½ L D^−½ plus the projector on its null space has eigenvalues in (0, 2].
+    matrix = conductance * -scale
+    matrix *= scale[:, None]
+    matrix.flat[:: problem.n + 1] += 1.0
+    null = 1.0 / scale
+    if problem.n_components == 1:
+        null /= np.sqrt(null @ null)
+        matrix += np.outer(null, null)
+    else:
+        norms = np.sqrt(np.bincount(problem.components, weights=null * null))
+        null /= norms[problem.components]
+        same = problem.components[:, None] == problem.components
+        matrix += np.where(same, np.outer(null, null), 0.0)
+    norm = float(np.abs(matrix).sum(axis=0).max(initial=0.0))
+    factor, failed = linalg.lapack.dpotrf(matrix, lower=1, overwrite_a=0, clean=0)
+    if not failed:
+        rcond, _ = linalg.lapack.dpocon(factor, norm, uplo="L")
+        if rcond > ILL_CONDITIONED:
+            x, _ = linalg.lapack.dpotrs(factor, scale * gradients, lower=1)
+            return scale * x
+    from graphbal.solvers._elimination import star_mesh
+
+    return star_mesh(conductance, costs - costs.T)

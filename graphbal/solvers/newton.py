@@ -1,0 +1,157 @@
+"""Newton's method on the convex total cost C(h)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from graphbal.engines import Engine, State, local_engine
+from graphbal.errors import InputError
+from graphbal.solvers import laplacian
+from graphbal.solvers._problem import WIDE, History, Problem, Report, Solution
+from graphbal.solvers.annealing import annealed
+from graphbal.solvers.clusters import settle_clusters
+from graphbal.solvers.dense import DENSE_LIMIT, balance_dense
+
+__all__ = ["Newton"]
+
+Array = NDArray[np.float64]
+
+_LINEAR: dict[str, Callable[[Problem], laplacian.LinearSolver]] = {
+    "cg": laplacian.jacobi_cg,
+    "amg": laplacian.multigrid_cg,
+    "direct": laplacian.sparse_direct,
+}
+
+
+@dataclass(frozen=True)
+class Newton:
+    r"""Newton's method: solve :math:`L(h)\,δ = g(h)/p`, step, repeat.
+
+    The total cost is convex and its Hessian is p² L, a graph Laplacian. Linear systems are solved
+    no more accurately than the imbalance deserves [1]_, steps are halved until the cost does not
+    rise, and the last system is solved until the potentials, not only the imbalances, are known to
+    ten times the tolerance.
+
+    Parameters
+    ----------
+    linear : {"cg", "amg", "direct"}
+        How Laplacian systems are solved: conjugate gradients with the diagonal as preconditioner
+        (well-connected networks), or with algebraic multigrid (large diameter); or a
+        factorisation (small or nearly tree-like; dense, without subtraction where conductances
+        differ widely, up to 1,000 neurons).
+    max_iterations : int
+        Newton steps before giving up.
+
+    References
+    ----------
+    .. [1] S. C. Eisenstat, H. F. Walker, "Choosing the forcing terms in an inexact Newton
+       method", SIAM J Sci Comput 17(1): 16-32 (1996). https://doi.org/10.1137/0917003
+
+    Examples
+    --------
+    >>> import graphbal as gb
+    >>> eq = gb.balance([[0, 4.0], [1.0, 0]], solver=gb.solvers.Newton("direct"))
+    >>> eq.potentials.round(4).tolist()
+    [0.3466, -0.3466]
+    """
+
+    linear: Literal["cg", "amg", "direct"] = "cg"
+    max_iterations: int = 100
+
+    def __post_init__(self) -> None:
+        if self.linear not in _LINEAR:
+            raise InputError(f"linear is {self.linear!r}; choose one of {', '.join(_LINEAR)}")
+        if self.max_iterations < 1:
+            raise InputError(f"max_iterations is {self.max_iterations}; it must be at least 1")
+
+    def solve(
+        self, problem: Problem, start: Array | None, tol: float, report: Report | None = None
+    ) -> Solution:
+        """Balance the problem; see `graphbal.solvers.Solver`."""
+
+        def descend(problem: Problem, start: Array | None, tol: float, settled: bool) -> Solution:
+            if self.linear == "direct" and problem.n <= DENSE_LIMIT:
+                return balance_dense(problem, start, tol, self.max_iterations, report)
+            return _descend(problem, start, tol, settled, self, report)
+
+        def settle(problem: Problem, start: Array | None, tol: float) -> Solution:
+            return settle_clusters(descend, problem, start, tol)
+
+        return annealed(settle, problem, start, tol)
+
+
+def _descend(
+    problem: Problem,
+    start: Array | None,
+    tol: float,
+    settled: bool,
+    settings: Newton,
+    report: Report | None,
+) -> Solution:
+    """Run Newton's method; `settled` says that the start's potentials are already known well."""
+    history = History("newton", report)
+    base = np.zeros(problem.n)
+    if start is not None and np.ptp(start) > WIDE:
+        problem, base, start = problem.shifted(start), start, None
+    engine = local_engine(problem.costs)
+    linear = _LINEAR[settings.linear](problem)
+    state = engine.at(base * 0.0) if start is None else engine.at(start)
+    if start is None and not base.any():
+        state = _rank_one_start(problem, engine, state)
+    error = 0.0 if settled else np.inf
+    inner = 0
+    converged = False
+    while True:
+        imbalance = state.neuron_imbalance
+        history.record(imbalance, state.total_cost, engine.n_passes)
+        converged = imbalance <= tol and error <= 10 * tol
+        if converged or history.steps > settings.max_iterations or history.stalled():
+            break
+        residual = max(min(0.1, np.sqrt(imbalance)) * imbalance, 0.5 * tol)
+        last = residual == 0.5 * tol or imbalance <= tol
+        step = linear(state, min(residual, 0.1 * imbalance), 5 * tol if last else np.inf)
+        inner += step.iterations
+        length = float(np.abs(step.x).max(initial=0.0))
+        if imbalance <= tol and length + step.error <= 10 * tol:
+            converged = True
+            break
+        state, fraction = _line_search(engine, state, problem.centred(step.x))
+        if fraction == 0.0:
+            break
+        error = step.error + length**2 if fraction == 1.0 else np.inf
+        if np.ptp(state.q) > WIDE:
+            problem, base = problem.shifted(state.q), base + state.q
+            history.passes += engine.n_passes
+            engine = local_engine(problem.costs)
+            linear = _LINEAR[settings.linear](problem)
+            state = engine.at(np.zeros(problem.n))
+    stats = history.stats(engine.n_passes) | {"linear_iterations": inner}
+    return Solution(base + state.q, converged, state.neuron_imbalance, stats)
+
+
+def _rank_one_start(problem: Problem, engine: Engine, state: State) -> State:
+    """Move to q = ½ log(in/out), exact for rank-one costs, unless that costs more."""
+    both = (state.incoming > 0) & (state.outgoing > 0)
+    ratio = np.divide(state.incoming, state.outgoing, out=np.ones(problem.n), where=both)
+    moved = engine.at(problem.centred(0.5 * np.log(ratio)))
+    return moved if moved.total_cost < state.total_cost else state
+
+
+def _line_search(engine: Engine, state: State, direction: Array) -> tuple[State, float]:
+    """Halve the step until the total cost does not rise, to rounding; 0 if it never does."""
+    ceiling = state.total_cost * (1 + 1e-14)
+    small = float(np.abs(direction).max(initial=0.0)) < 1e-7
+    fraction = 1.0
+    while fraction > 1e-6:
+        with np.errstate(over="ignore", invalid="ignore"):
+            moved = engine.at(state.q + fraction * direction)
+        # Below 1e-7 a step changes the cost by less than the rounding of its sum.
+        if moved.total_cost <= ceiling or small:
+            return moved, fraction
+        fraction /= 2
+    return state, 0.0
