@@ -23,20 +23,14 @@ def linked_by_strong_synapses(
     indices: NDArray[np.integer],
     costs: NDArray[np.float64],
     gain: NDArray[np.float64],
-    weak: float,
+    weak: NDArray[np.float64],
 ) -> tuple[int, NDArray[np.int32]]:
     """Return the number and the labels of the parts joined by synapses that are not weak.
 
-    The strength of a neuron's typical synapse is taken from its inputs, which a row holds. A few
-    strong inputs a neuron usually join everything; only if they do not, all synapses are looked at.
+    A synapse j → i is weak if its cost is below both ``weak[i]`` and ``weak[j]``. A few strong
+    inputs a neuron usually join everything; only if they do not, all synapses are looked at.
     """
     n = gain.size
-    typical = np.empty(n)
-    for i in range(n):
-        total = 0.0
-        for e in range(indptr[i], indptr[i + 1]):
-            total += costs[e] * gain[indices[e]]
-        typical[i] = total / gain[i] / max(indptr[i + 1] - indptr[i], 1)
     parent = np.arange(n).astype(np.int32)
     n_parts = n
     for few in (4, -1):
@@ -44,7 +38,7 @@ def linked_by_strong_synapses(
             found = 0
             for e in range(indptr[i], indptr[i + 1]):
                 j = indices[e]
-                if costs[e] * gain[j] / gain[i] >= weak * min(typical[i], typical[j]):
+                if costs[e] * gain[j] / gain[i] >= min(weak[i], weak[j]):
                     a, b = _root(parent, i), _root(parent, j)
                     if a != b:
                         parent[max(a, b)] = min(a, b)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -90,12 +90,23 @@ class Problem:
 
 @dataclass(frozen=True, eq=False)
 class Solution:
-    """Potentials in units of log cost, and how they were found."""
+    """Potentials in units of log cost, what they lead to, and how they were found."""
 
     q: Array
+    incoming: Array
+    outgoing: Array
     converged: bool
-    neuron_imbalance: float
     stats: dict[str, Any] = field(default_factory=dict)
+
+    def preceded_by(self, earlier: Solution) -> Solution:
+        """Return this solution with the work of an earlier one, which it continued, added."""
+        stats = earlier.stats | self.stats
+        for counted in ("iterations", "edge_passes", "linear_iterations"):
+            if counted in stats:
+                stats[counted] = earlier.stats.get(counted, 0) + self.stats.get(counted, 0)
+        for listed in ("history", "cost_history"):
+            stats[listed] = earlier.stats[listed] + self.stats[listed]
+        return replace(self, stats=stats)
 
 
 class Solver(Protocol):

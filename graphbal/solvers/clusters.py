@@ -7,8 +7,9 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
+from scipy.sparse import csgraph
 
-from graphbal.solvers._problem import Problem, Solution
+from graphbal.solvers._problem import WIDE, Problem, Solution
 
 __all__ = ["settle_clusters"]
 
@@ -16,6 +17,7 @@ Array = NDArray[np.float64]
 
 # A synapse this much weaker than the mean synapse of both its neurons does not hold a cluster.
 WEAK = 1e-4
+COMPILED_ABOVE = 100_000  # synapses
 MAX_ROUNDS = 20
 
 
@@ -38,7 +40,7 @@ def settle_clusters(
     for _ in range(MAX_ROUNDS):
         if not solution.converged:
             return solution
-        n_clusters, clusters = strong_clusters(problem, solution.q)
+        n_clusters, clusters = strong_clusters(problem, solution)
         if n_clusters == problem.n_components:
             return solution
         coarse = _contracted(problem, solution.q, n_clusters, clusters)
@@ -46,33 +48,28 @@ def settle_clusters(
         if np.abs(shift).max(initial=0.0) <= tol:
             return solution
         moved = descend(problem, problem.centred(solution.q + shift[clusters]), tol, True)
-        for counted in ("iterations", "edge_passes"):
-            moved.stats[counted] += solution.stats[counted]
-        for listed in ("history", "cost_history"):
-            moved.stats[listed][:0] = solution.stats[listed]
-        moved.stats["clusters"] = n_clusters
-        solution = moved
+        solution = moved.preceded_by(solution)
+        solution.stats["clusters"] = n_clusters
     return solution
 
 
-def strong_clusters(problem: Problem, q: Array) -> tuple[int, NDArray[np.integer]]:
+def strong_clusters(problem: Problem, solution: Solution) -> tuple[int, NDArray[np.integer]]:
     """Return the parts that remain connected when weak synapses are removed.
 
-    A synapse is weak if its cost is below `WEAK` times the mean cost of a synapse of either neuron.
+    A synapse is weak if its cost is below `WEAK` times the mean incoming cost of both its neurons.
     """
-    if problem.costs.nnz >= 100_000 and np.ptp(q) < 600:
+    costs, q = problem.costs, solution.q
+    typical = solution.incoming / np.maximum(np.diff(costs.indptr), 1)
+    if costs.nnz >= COMPILED_ABOVE and np.ptp(q) < WIDE:
         from graphbal.solvers._clusters import linked_by_strong_synapses
 
         return linked_by_strong_synapses(
-            problem.costs.indptr, problem.costs.indices, problem.costs.data, np.exp(q), WEAK
+            costs.indptr, costs.indices, costs.data, np.exp(q), WEAK * typical
         )
-    here = problem.shifted(q).costs
     post, pre = problem.endpoints()
-    number = np.diff(here.indptr) + np.bincount(pre, minlength=problem.n)
-    mean = (here.sum(axis=1) + here.sum(axis=0)) / np.maximum(number, 1)
-    strong = here.data >= WEAK * np.minimum(mean[post], mean[pre])
-    links = sparse.coo_array((strong[strong], (post[strong], pre[strong])), shape=here.shape)
-    return sparse.csgraph.connected_components(links, directed=False)
+    strong = problem.shifted(q).costs.data >= WEAK * np.minimum(typical[post], typical[pre])
+    links = sparse.coo_array((strong[strong], (post[strong], pre[strong])), shape=costs.shape)
+    return csgraph.connected_components(links, directed=False)
 
 
 def _contracted(

@@ -73,7 +73,7 @@ def balance_dense(
             break
         q, here = q + fraction * step, there
         error = length**2 if fraction == 1.0 else np.inf
-    return Solution(q, converged, imbalance, history.stats(history.steps))
+    return Solution(q, incoming, outgoing, converged, history.stats(history.steps))
 
 
 def _rank_one_potentials(problem: Problem, incoming: Array, outgoing: Array) -> Array:

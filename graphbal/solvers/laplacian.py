@@ -41,7 +41,7 @@ class LinearStep(NamedTuple):
 LinearSolver = Callable[[State, float, float], LinearStep]
 
 
-def jacobi_cg(problem: Problem, max_iterations: int = 300) -> LinearSolver:
+def jacobi_cg(problem: Problem, max_iterations: int) -> LinearSolver:
     """Conjugate gradients preconditioned by the diagonal: for well-connected networks.
 
     One edge pass and some vector operations an iteration, nothing assembled.
@@ -64,7 +64,7 @@ def jacobi_cg(problem: Problem, max_iterations: int = 300) -> LinearSolver:
     return solve
 
 
-def multigrid_cg(problem: Problem, max_iterations: int = 100) -> LinearSolver:
+def multigrid_cg(problem: Problem, max_iterations: int) -> LinearSolver:
     """Conjugate gradients preconditioned by an algebraic multigrid cycle of PyAMG.
 
     For networks of large diameter (lattices, long chains of blocks). The hierarchy of one Newton
@@ -107,7 +107,7 @@ def multigrid_cg(problem: Problem, max_iterations: int = 100) -> LinearSolver:
     return solve
 
 
-def sparse_direct(problem: Problem) -> LinearSolver:
+def sparse_direct(problem: Problem, max_iterations: int) -> LinearSolver:
     """Sparse LU factorisation (SuperLU, symmetric mode, minimum degree), one neuron grounded."""
     from scipy.sparse.linalg import splu
 

@@ -21,7 +21,7 @@ __all__ = ["Newton"]
 
 Array = NDArray[np.float64]
 
-_LINEAR: dict[str, Callable[[Problem], laplacian.LinearSolver]] = {
+_LINEAR: dict[str, Callable[[Problem, int], laplacian.LinearSolver]] = {
     "cg": laplacian.jacobi_cg,
     "amg": laplacian.multigrid_cg,
     "direct": laplacian.sparse_direct,
@@ -46,6 +46,8 @@ class Newton:
         differ widely, up to 1,000 neurons).
     max_iterations : int
         Newton steps before giving up.
+    max_linear_iterations : int
+        Conjugate-gradient iterations on one system before giving up.
 
     References
     ----------
@@ -62,12 +64,14 @@ class Newton:
 
     linear: Literal["cg", "amg", "direct"] = "cg"
     max_iterations: int = 100
+    max_linear_iterations: int = 1000
 
     def __post_init__(self) -> None:
         if self.linear not in _LINEAR:
             raise InputError(f"linear is {self.linear!r}; choose one of {', '.join(_LINEAR)}")
-        if self.max_iterations < 1:
-            raise InputError(f"max_iterations is {self.max_iterations}; it must be at least 1")
+        for name in ("max_iterations", "max_linear_iterations"):
+            if getattr(self, name) < 1:
+                raise InputError(f"{name} is {getattr(self, name)}; it must be at least 1")
 
     def solve(
         self, problem: Problem, start: Array | None, tol: float, report: Report | None = None
@@ -99,7 +103,7 @@ def _descend(
     if start is not None and np.ptp(start) > WIDE:
         problem, base, start = problem.shifted(start), start, None
     engine = local_engine(problem.costs)
-    linear = _LINEAR[settings.linear](problem)
+    linear = _LINEAR[settings.linear](problem, settings.max_linear_iterations)
     state = engine.at(base * 0.0) if start is None else engine.at(start)
     if start is None and not base.any():
         state = _rank_one_start(problem, engine, state)
@@ -112,10 +116,12 @@ def _descend(
         converged = imbalance <= tol and error <= 10 * tol
         if converged or history.steps > settings.max_iterations or history.stalled():
             break
-        residual = max(min(0.1, np.sqrt(imbalance)) * imbalance, 0.5 * tol)
-        last = residual == 0.5 * tol or imbalance <= tol
-        step = linear(state, min(residual, 0.1 * imbalance), 5 * tol if last else np.inf)
+        residual = max(min(0.3, imbalance) * imbalance, 0.9 * tol)
+        last = residual == 0.9 * tol
+        step = linear(state, min(residual, 0.3 * imbalance), 5 * tol if last else np.inf)
         inner += step.iterations
+        if step.iterations >= settings.max_linear_iterations:
+            break
         length = float(np.abs(step.x).max(initial=0.0))
         if imbalance <= tol and length + step.error <= 10 * tol:
             converged = True
@@ -128,10 +134,10 @@ def _descend(
             problem, base = problem.shifted(state.q), base + state.q
             history.passes += engine.n_passes
             engine = local_engine(problem.costs)
-            linear = _LINEAR[settings.linear](problem)
+            linear = _LINEAR[settings.linear](problem, settings.max_linear_iterations)
             state = engine.at(np.zeros(problem.n))
     stats = history.stats(engine.n_passes) | {"linear_iterations": inner}
-    return Solution(base + state.q, converged, state.neuron_imbalance, stats)
+    return Solution(base + state.q, state.incoming, state.outgoing, converged, stats)
 
 
 def _rank_one_start(problem: Problem, engine: Engine, state: State) -> State:

@@ -118,7 +118,8 @@ class Osborne:
             )
             changes.append(change)
         stats = history.stats(engine.n_passes + 2 * len(changes)) | {"iterations": len(changes)}
-        return Solution(problem.centred(base + state.q), converged, imbalance, stats)
+        q = problem.centred(base + state.q)
+        return Solution(q, state.incoming, state.outgoing, converged, stats)
 
 
 def _remaining_change(changes: list[float]) -> float:

@@ -1,0 +1,44 @@
+"""A progress bar for solvers."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+__all__ = ["imbalance_bar"]
+
+
+@contextmanager
+def imbalance_bar(tol: float) -> Iterator[Callable[[dict[str, Any]], None]]:
+    """Show on standard error how far the imbalance has come on its way to `tol`, in decades.
+
+    Yields the callable that `graphbal.balance` reports to. Nothing is drawn if standard error is
+    not a terminal.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("imbalance {task.fields[imbalance]:.1e}, {task.fields[passes]} passes"),
+        TimeElapsedColumn(),
+    )
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("balancing", total=-math.log10(tol), imbalance=1.0, passes=0)
+
+        def report(step: dict[str, Any]) -> None:
+            imbalance = step["neuron_imbalance"]
+            decades = -math.log10(max(imbalance, tol))
+            bar.update(
+                task,
+                description=step["solver"],
+                completed=max(decades, 0.0),
+                imbalance=imbalance,
+                passes=step["passes"],
+            )
+
+        yield report

@@ -1,0 +1,487 @@
+"""The front door: balance a network, get its equilibrium."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable, Hashable, Iterable
+from contextlib import nullcontext
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import sparse
+
+from graphbal.convert import as_network
+from graphbal.errors import ConvergenceWarning, InfeasibleError, InputError
+from graphbal.network import SynapticNetwork
+from graphbal.solvers import Auto, ClosedForm, Newton, Osborne, Problem, Solution, Solver
+from graphbal.topology import Topology, topology
+
+if TYPE_CHECKING:
+    import networkx as nx
+
+__all__ = ["Equilibrium", "balance", "equilibrium_potentials"]
+
+Array = NDArray[np.float64]
+
+_SOLVERS: dict[str, Callable[[], Solver]] = {
+    "auto": Auto,
+    "newton": Newton,
+    "osborne": Osborne,
+    "closed-form": ClosedForm,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Equilibrium:
+    """The balanced network and how it was found.
+
+    Attributes
+    ----------
+    original : SynapticNetwork
+        The network as given.
+    potentials : pandas.Series, shape (n,)
+        Equilibrium potentials h by neuron, dimensionless, of mean zero in each strongly connected
+        component (0 at fixed neurons).
+    topology : Topology
+        Components, existence, vanishing synapses.
+    total_cost, initial_cost : float
+        Total cost C after and before, self-connections included; vanished synapses cost nothing.
+    imbalance : float
+        Σ_k |g_k| over the cost of all surviving synapses, self-connections left out.
+    neuron_imbalance : float
+        Largest |in_k − out_k| / (in_k + out_k) of a neuron that is not fixed.
+    converged : bool
+        Whether `neuron_imbalance` reached the tolerance.
+    is_finite : bool
+        Whether the equilibrium is one of the network itself; if not, it is the limit in which the
+        synapses between components have vanished.
+    message : str
+        The outcome in a sentence.
+    stats : dict
+        What the solver chose, why, and what it cost: ``solver``, ``why``, ``iterations``,
+        ``edge_passes``, ``seconds``, ``history`` (neuron imbalance by iteration) and
+        ``cost_history``.
+    """
+
+    original: SynapticNetwork
+    potentials: pd.Series
+    topology: Topology
+    total_cost: float
+    imbalance: float
+    neuron_imbalance: float
+    converged: bool
+    message: str
+    stats: dict[str, Any] = field(repr=False)
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether the network has a finite equilibrium."""
+        return self.topology.is_balanceable
+
+    @property
+    def initial_cost(self) -> float:
+        """Total cost before balancing."""
+        return self.original.total_cost
+
+    @property
+    def drop(self) -> float:
+        """Cost saved: initial minus final total cost."""
+        return self.initial_cost - self.total_cost
+
+    @cached_property
+    def initial_imbalance(self) -> float:
+        """Imbalance before balancing, vanishing synapses included."""
+        return self.original.imbalance
+
+    @cached_property
+    def initial_neuron_imbalance(self) -> float:
+        """Largest relative imbalance of a free neuron before balancing."""
+        incoming, outgoing = self.original.incoming_costs, self.original.outgoing_costs
+        return _relative_imbalance(
+            incoming.to_numpy(), outgoing.to_numpy(), ~self.original.neurons.isin(self.topology.fixed)
+        )
+
+    @cached_property
+    def drop_bounds(self) -> tuple[float, float]:
+        r"""Bounds on the drop that need no solver.
+
+        Balancing a single neuron already saves :math:`(\sqrt{in_k} - \sqrt{out_k})^2`; and a
+        reciprocal pair keeps the product of its costs, so that no more than
+        :math:`\sum c_{ij} - \sum \sqrt{c_{ij} c_{ji}}` can be saved. Time O(synapses).
+        """
+        net = self.original
+        free = ~net.neurons.isin(self.topology.fixed)
+        incoming = net.incoming_costs.to_numpy()[free]
+        outgoing = net.outgoing_costs.to_numpy()[free]
+        lower = float(np.square(np.sqrt(incoming) - np.sqrt(outgoing)).max(initial=0.0))
+        roots = net.costs.sqrt()
+        return lower, net.total_cost - float(roots.multiply(roots.T).sum())
+
+    @cached_property
+    def network(self) -> SynapticNetwork:
+        """The balanced network; vanished synapses are kept with weight 0."""
+        h = self.potentials.to_numpy()
+        weights = self.original.weights
+        gain = np.repeat(-h, np.diff(weights.indptr))
+        gain += h[weights.indices]
+        np.exp(gain, out=gain)
+        gain *= weights.data
+        if not self.is_finite:
+            gain[self.topology.vanishing] = 0.0
+        return self.original.with_weights(gain)
+
+    def edges(self) -> pd.DataFrame:
+        """Return the synapses: pre, post, weight, cost, balanced_weight, balanced_cost, vanishes."""
+        table = self.original.edges()
+        table["balanced_weight"] = self.network.weights.data
+        table["balanced_cost"] = self.network.costs.data
+        table["vanishes"] = self.topology.vanishing
+        return table
+
+    def neurons(self) -> pd.DataFrame:
+        """Return the neurons: potential, component, and costs in and out, before and after."""
+        before, after = self.original, self.network
+        return pd.DataFrame(
+            {
+                "potential": self.potentials,
+                "component": self.topology.components,
+                "incoming_before": before.incoming_costs,
+                "outgoing_before": before.outgoing_costs,
+                "incoming_after": after.incoming_costs,
+                "outgoing_after": after.outgoing_costs,
+            }
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the scalars of the result as plain Python objects."""
+        net, top = self.original, self.topology
+        lower, upper = self.drop_bounds
+        return {
+            "neurons": net.n_neurons,
+            "synapses": net.n_synapses,
+            "self_connections": len(top.self_connections),
+            "components": int(top.n_components),
+            "fixed": len(top.fixed),
+            "p": net.p,
+            "initial_cost": self.initial_cost,
+            "total_cost": self.total_cost,
+            "drop": self.drop,
+            "drop_lower_bound": lower,
+            "drop_upper_bound": upper,
+            "initial_imbalance": self.initial_imbalance,
+            "imbalance": self.imbalance,
+            "initial_neuron_imbalance": self.initial_neuron_imbalance,
+            "neuron_imbalance": self.neuron_imbalance,
+            "converged": self.converged,
+            "is_finite": self.is_finite,
+            "vanishing_synapses": int(np.count_nonzero(top.vanishing)),
+            "message": self.message,
+            "solver": self.stats["solver"],
+            "why": self.stats["why"],
+            "iterations": self.stats["iterations"],
+            "edge_passes": self.stats["edge_passes"],
+            "seconds": self.stats["seconds"],
+        }
+
+    def summary(self, top: int = 5) -> str:
+        """Return the result as text, with the `top` most changed neurons and synapses."""
+        facts = self.to_dict()
+        saved = self.drop / self.initial_cost if self.initial_cost else 0.0
+        lines = [
+            f"{self.original!r}, {facts['components']:,} strong component(s)",
+            self.message,
+            f"total cost        {self.initial_cost:.6g} → {self.total_cost:.6g}  ({-saved:+.1%})",
+            f"bounds on drop    {facts['drop_lower_bound']:.6g} ≤ {self.drop:.6g} "
+            f"≤ {facts['drop_upper_bound']:.6g}",
+            f"imbalance         {self.initial_imbalance:.3g} → {self.imbalance:.3g}",
+            f"neuron imbalance  {self.initial_neuron_imbalance:.3g} → {self.neuron_imbalance:.3g}",
+            f"solver            {facts['solver']}: {facts['why']}; {facts['iterations']} iterations, "
+            f"{facts['edge_passes']} edge passes, {facts['seconds']:.2g} s",
+        ]
+        largest = self.potentials.abs().nlargest(top).index
+        lines += ["largest potentials"]
+        lines += [f"  {label!s:<24} {self.potentials[label]:+.4f}" for label in largest]
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        return (
+            f"Equilibrium({self.original.n_neurons:,} neurons, cost {self.initial_cost:.6g} → "
+            f"{self.total_cost:.6g}, neuron_imbalance={self.neuron_imbalance:.1e}, "
+            f"converged={self.converged}, is_finite={self.is_finite})"
+        )
+
+
+def balance(
+    network: Any,
+    tol: float = 1e-9,
+    solver: str | Solver = "auto",
+    fixed: Iterable[Hashable] | None = None,
+    *,
+    initial: Any = None,
+    on_infeasible: str = "limit",
+    progress: bool | Callable[[dict[str, Any]], None] = False,
+) -> Equilibrium:
+    r"""Balance a network: make every neuron's incoming and outgoing costs equal.
+
+    Finds the potentials h that minimise the convex total cost
+
+    .. math:: C(h) = \sum_{ij} c_{ij} e^{p (h_j - h_i)}
+
+    over the task-preserving manifold [1]_. A finite minimiser exists if and only if every synapse
+    lies on a directed cycle. Where it does not, the result is the limit of the balancing flow: each
+    strongly connected component balances on its own and the synapses between components vanish.
+
+    Parameters
+    ----------
+    network : anything `as_network` takes
+        A SynapticNetwork, NetworkX graph, SciPy sparse or dense matrix, table of edges, file or
+        dataset name.
+    tol : float
+        Largest |in_k − out_k| / (in_k + out_k) that counts as balanced. Potentials are determined
+        to about ten times this.
+    solver : {"auto", "newton", "osborne", "closed-form"} or a solver object
+        See `graphbal.solvers`.
+    fixed : labels of neurons, optional
+        Neurons whose potential is clamped at 0, e.g. inputs and outputs; they need not balance.
+    initial : array, Series or mapping, optional
+        Potentials h to start from, e.g. those of a similar network.
+    on_infeasible : {"limit", "raise"}
+        What to do if no finite equilibrium exists.
+    progress : bool or callable
+        True shows a progress bar on standard error; a callable is handed a dict at each iteration.
+
+    Returns
+    -------
+    Equilibrium
+
+    Raises
+    ------
+    InputError
+        If the network, a label or an option makes no sense.
+    InfeasibleError
+        If no finite equilibrium exists and ``on_infeasible="raise"``.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If the tolerance was not reached; the result then says ``converged=False``.
+
+    Notes
+    -----
+    Two passes over the edges an iteration, tens of passes on a well-connected network; see the
+    chosen solver.
+
+    References
+    ----------
+    .. [1] C. H. Stock, S. E. Harvey, S. A. Ocko, S. Ganguli, "Synaptic balancing", PLoS Comput
+       Biol 18(9): e1010418 (2022). https://doi.org/10.1371/journal.pcbi.1010418
+
+    Examples
+    --------
+    >>> import graphbal as gb
+    >>> eq = gb.balance("celegans")
+    >>> eq.converged
+    True
+    >>> eq.total_cost < eq.initial_cost
+    True
+
+    A single synapse has no finite equilibrium; between fixed ends, a chain has.
+
+    >>> import networkx as nx
+    >>> G = nx.DiGraph()
+    >>> G.add_weighted_edges_from([("in", "a", 2.0), ("a", "out", 1.0)])
+    >>> gb.balance(G).is_finite
+    False
+    >>> gb.balance(G, fixed=["in", "out"]).potentials.round(4).to_dict()
+    {'in': 0.0, 'a': 0.3466, 'out': 0.0}
+    """
+    started = time.perf_counter()
+    net = as_network(network)
+    if not (np.isscalar(tol) and np.isfinite(tol) and tol > 0):
+        raise InputError(f"tol is {tol!r}; it must be a number above 0")
+    if on_infeasible not in ("limit", "raise"):
+        raise InputError(f"on_infeasible is {on_infeasible!r}; choose 'limit' or 'raise'")
+    method = _solver(solver)
+    top = topology(net, fixed)
+    if not top.is_balanceable and on_infeasible == "raise":
+        raise InfeasibleError(_infeasible_message(top))
+    problem, node_of, unchanging = _problem(net, top)
+    start = None
+    if initial is not None:
+        start = np.zeros(problem.n)
+        start[node_of] = net.p * net.aligned(initial, "initial potential")
+        start = problem.centred(start)
+    with _reporting(progress, tol) as report:
+        solution = method.solve(problem, start, tol, report)
+
+    q = problem.centred(solution.q)
+    merged = None
+    if len(top.fixed):
+        merged = int(node_of[net.positions(top.fixed)[0]])
+        q -= np.where(problem.components == problem.components[merged], q[merged], 0.0)
+    h = q[node_of] / net.p
+    incoming, outgoing = solution.incoming, solution.outgoing
+    free = np.ones(problem.n, dtype=bool)
+    if merged is not None:
+        free[merged] = False
+    through = float(incoming.sum())
+    neuron_imbalance = _relative_imbalance(incoming, outgoing, free)
+    eq = Equilibrium(
+        original=net,
+        potentials=pd.Series(h, index=net.neurons, name="potential"),
+        topology=top,
+        total_cost=through + unchanging,
+        imbalance=float(np.abs(incoming - outgoing)[free].sum()) / through if through else 0.0,
+        neuron_imbalance=neuron_imbalance,
+        converged=solution.converged,
+        message=_message(top, solution, neuron_imbalance, tol),
+        stats={"why": "asked for"} | solution.stats | {"seconds": time.perf_counter() - started},
+    )
+    if not eq.converged:
+        warnings.warn(eq.message, ConvergenceWarning, stacklevel=2)
+    return eq
+
+
+def equilibrium_potentials(
+    graph: nx.Graph,
+    weight: str = "weight",
+    p: float = 2.0,
+    alpha: Any = 1.0,
+    fixed: Iterable[Hashable] | None = None,
+    tol: float = 1e-9,
+) -> dict[Hashable, float]:
+    r"""Return the equilibrium potential of each node of a NetworkX graph.
+
+    Parameters
+    ----------
+    graph : networkx.Graph, DiGraph or multigraph
+        An edge (u, v) is a synapse from u to v; an undirected edge is one each way.
+    weight : str
+        Edge attribute that holds the weight; an edge without it has weight 1.
+    p, alpha : float
+        Cost of a synapse, :math:`c = \alpha |J|^p`.
+    fixed : nodes, optional
+        Nodes whose potential is clamped at 0.
+    tol : float
+        As in `balance`.
+
+    Returns
+    -------
+    dict
+        Node → potential h, dimensionless, mean zero in each strongly connected component.
+
+    Raises
+    ------
+    InputError
+        As `balance`.
+
+    See Also
+    --------
+    balance : The same, with everything there is to know about the result.
+
+    References
+    ----------
+    .. [1] Stock et al. (2022). https://doi.org/10.1371/journal.pcbi.1010418
+
+    Examples
+    --------
+    >>> import networkx as nx
+    >>> G = nx.DiGraph()
+    >>> G.add_weighted_edges_from([("a", "b", 4.0), ("b", "a", 1.0)])
+    >>> h = equilibrium_potentials(G)
+    >>> round(h["b"] - h["a"], 6) == round(np.log(4) / 2, 6)
+    True
+    """
+    net = SynapticNetwork.from_networkx(graph, weight=weight, p=p, alpha=alpha)
+    potentials = balance(net, tol=tol, fixed=fixed).potentials
+    return dict(zip(net.neurons, potentials.tolist(), strict=True))
+
+
+def _solver(solver: str | Solver) -> Solver:
+    if isinstance(solver, str):
+        if solver not in _SOLVERS:
+            raise InputError(
+                f"there is no solver {solver!r}; choose one of {', '.join(_SOLVERS)}, or pass an "
+                "object of graphbal.solvers"
+            )
+        return _SOLVERS[solver]()
+    if not callable(getattr(solver, "solve", None)):
+        raise InputError(f"{solver!r} is not a solver; see graphbal.solvers")
+    return solver
+
+
+def _problem(net: SynapticNetwork, top: Topology) -> tuple[Problem, NDArray[np.intp], float]:
+    """Return what is left to solve, the node that stands for each neuron, and the constant cost.
+
+    Fixed neurons are one node. Left out are synapses that vanish, cost nothing, or join a node to
+    itself; the last keep their cost.
+    """
+    costs = net.costs
+    components = top.components.to_numpy()
+    node_of = np.arange(net.n_neurons)
+    kept = costs.nnz and top.is_balanceable and not len(top.fixed) and costs.data.min() > 0
+    if kept and not len(top.self_connections):
+        return Problem(costs, components, top.n_components), node_of, 0.0
+    if len(top.fixed):
+        positions = net.positions(top.fixed)
+        is_fixed = np.zeros(net.n_neurons, dtype=bool)
+        is_fixed[positions] = True
+        node_of = np.cumsum(~is_fixed) - 1
+        node_of[positions] = net.n_neurons - len(positions)
+    n = int(node_of.max(initial=-1)) + 1
+    post, pre = np.repeat(node_of, np.diff(costs.indptr)), node_of[costs.indices]
+    keep = ~top.vanishing & (costs.data > 0) & (post != pre)
+    kept_costs = sparse.csr_array(
+        sparse.coo_array((costs.data[keep], (post[keep], pre[keep])), shape=(n, n))
+    )
+    of_node = np.zeros(n, dtype=components.dtype)
+    of_node[node_of] = components
+    unchanging = float(costs.data[~top.vanishing & (post == pre)].sum())
+    return Problem(kept_costs, of_node, top.n_components), node_of, unchanging
+
+
+def _relative_imbalance(incoming: Array, outgoing: Array, free: NDArray[np.bool_]) -> float:
+    through = incoming + outgoing
+    apart = np.divide(
+        np.abs(incoming - outgoing), through, out=np.zeros_like(through), where=through > 0
+    )
+    return float(apart[free].max(initial=0.0))
+
+
+def _infeasible_message(top: Topology) -> str:
+    edge = top.vanishing_edges.iloc[0]
+    count = int(np.count_nonzero(top.vanishing))
+    return (
+        f"no finite equilibrium: {count:,} synapse(s) lie on no directed cycle, e.g. "
+        f"{edge['pre']!r} → {edge['post']!r}; fix neurons at both ends, or take the limit"
+    )
+
+
+def _message(top: Topology, solution: Solution, neuron_imbalance: float, tol: float) -> str:
+    if solution.converged:
+        outcome = f"Balanced: every neuron to {neuron_imbalance:.1e}."
+    else:
+        outcome = (
+            f"Not converged: a neuron is {neuron_imbalance:.1e} out of balance, or its potential is "
+            f"uncertain, after {solution.stats['iterations']} iterations (tolerance {tol:.0e})."
+        )
+    if top.is_balanceable:
+        return outcome
+    count = int(np.count_nonzero(top.vanishing))
+    return (
+        f"{outcome} There is no finite equilibrium: this is the limit, in which {count:,} "
+        "synapse(s) that lie on no directed cycle have vanished and each component is balanced."
+    )
+
+
+def _reporting(progress: bool | Callable[[dict[str, Any]], None], tol: float) -> Any:
+    if progress is True:
+        from graphbal._progress import imbalance_bar
+
+        return imbalance_bar(tol)
+    return nullcontext(progress or None)

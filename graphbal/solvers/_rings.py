@@ -1,0 +1,301 @@
+"""Blocks that have a closed form. Importing this module imports Numba."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+__all__ = ["close_blocks", "glue"]
+
+
+@njit(cache=True)
+def _circulate(forward: NDArray[np.float64], backward: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the potential drops x_k = q_k − q_{k+1} along a ring from its log costs.
+
+    With s = √(ab) and m = ½ log(a/b), a pair carries the net flow a e^x − b e^−x = 2 s sinh(m + x),
+    a one-way synapse a e^x. All flows are one circulation K, and Σ x = 0 determines it. Seen as a
+    function of log K the sum is convex and increasing; Newton's method from above cannot overshoot.
+    """
+    length = forward.size
+    drops = np.empty(length)
+    turn = 0.0  # Σ m over pairs
+    height = 0.0  # Σ log s over pairs
+    one_way = 0
+    one_way_sum = 0.0
+    clockwise = True
+    for k in range(length):
+        if backward[k] == -np.inf:
+            one_way += 1
+            one_way_sum += forward[k]
+        elif forward[k] == -np.inf:
+            clockwise = False
+            one_way += 1
+            one_way_sum += backward[k]
+        else:
+            turn += 0.5 * (forward[k] - backward[k])
+            height += 0.5 * (forward[k] + backward[k])
+    if one_way == 0:
+        clockwise = turn >= 0
+    if not clockwise:
+        turn = -turn
+    if one_way == 0 and turn == 0.0:
+        for k in range(length):
+            drops[k] = -0.5 * (forward[k] - backward[k])
+        return drops
+    # log K from above: asinh(y) ≥ log 2y makes every term at least its value here.
+    log_k = (turn + one_way_sum + height) / length
+    if one_way == 0 and turn < length:
+        # A weak circulation is small beside the strengths: find it from below in K itself, where
+        # the sum is concave, and start Newton's method in log K only from there.
+        stiffness = 0.0
+        for k in range(length):
+            stiffness += 0.5 * math.exp(-0.5 * (forward[k] + backward[k]) + height / length)
+        log_k = min(log_k, math.log(turn / stiffness) + height / length + 1.0)
+    for _ in range(200):
+        value = one_way * log_k - one_way_sum - turn
+        lost = 0.0
+        slope = float(one_way)
+        for k in range(length):
+            if forward[k] == -np.inf or backward[k] == -np.inf:
+                continue
+            t = log_k - 0.6931471805599453 - 0.5 * (forward[k] + backward[k])
+            if t > 20.0:
+                term = t + 0.6931471805599453
+                slope += 1.0
+            else:
+                y = math.exp(t)
+                root = math.sqrt(1.0 + y * y)
+                # asinh y, accurate for small y too
+                term = math.log1p(y + y * y / (1.0 + root))
+                slope += y / root
+            term -= lost
+            total = value + term
+            lost = (total - value) - term
+            value = total
+        step = value / slope
+        log_k -= step
+        if abs(step) <= 1e-15 * max(1.0, abs(log_k)) or abs(value) <= 1e-15 * turn:
+            break
+    for k in range(length):
+        sign = 1.0 if clockwise else -1.0
+        if backward[k] == -np.inf:
+            drops[k] = log_k - forward[k]
+        elif forward[k] == -np.inf:
+            drops[k] = backward[k] - log_k
+        else:
+            t = log_k - 0.6931471805599453 - 0.5 * (forward[k] + backward[k])
+            if t > 20.0:
+                term = t + 0.6931471805599453
+            else:
+                y = math.exp(t)
+                term = math.log1p(y + y * y / (1.0 + math.sqrt(1.0 + y * y)))
+            drops[k] = sign * term - 0.5 * (forward[k] - backward[k])
+    return drops
+
+
+@njit(cache=True)
+def close_blocks(
+    indptr: NDArray[np.integer],
+    indices: NDArray[np.integer],
+    log_costs: NDArray[np.float64],
+    block_of_entry: NDArray[np.int32],
+    block_roots: NDArray[np.int32],
+    tol: float,
+) -> tuple[NDArray[np.float64], NDArray[np.int32], NDArray[np.bool_]]:
+    """Solve the blocks that have a closed form.
+
+    Returns
+    -------
+    relative : array, shape (n,)
+        Potential of each neuron relative to the root of its block (the block nearest the root of
+        the whole that holds it), where that block has a closed form.
+    block_of : int array, shape (n,)
+        That block; −1 for the roots of the whole.
+    is_open : bool array, shape (n_blocks,)
+        The blocks that have none.
+    """
+    n = indptr.size - 1
+    n_blocks = block_roots.size
+    relative = np.zeros(n)
+    block_of = np.full(n, -1, dtype=np.int32)
+    is_open = np.zeros(n_blocks, dtype=np.bool_)
+
+    # Entries sorted by block.
+    start = np.zeros(n_blocks + 1, dtype=np.int64)
+    for e in range(indices.size):
+        if block_of_entry[e] >= 0:
+            start[block_of_entry[e] + 1] += 1
+    for b in range(n_blocks):
+        start[b + 1] += start[b]
+    posts = np.empty(start[n_blocks], dtype=np.int32)
+    entries = np.empty(start[n_blocks], dtype=indptr.dtype)
+    at = start[:-1].copy()
+    largest = 0
+    for i in range(n):
+        for e in range(indptr[i], indptr[i + 1]):
+            b = block_of_entry[e]
+            if b >= 0:
+                posts[at[b]] = i
+                entries[at[b]] = e
+                at[b] += 1
+    for b in range(n_blocks):
+        largest = max(largest, start[b + 1] - start[b])
+
+    local = np.full(n, -1, dtype=np.int32)
+    members = np.empty(largest + 1, dtype=np.int32)
+    slot_ptr = np.zeros(largest + 3, dtype=np.int32)
+    slot = np.empty(2 * largest, dtype=np.int32)
+    entering = np.full(largest + 1, -np.inf)
+    leaving = np.full(largest + 1, -np.inf)
+    queue = np.empty(largest + 1, dtype=np.int32)
+    seen = np.zeros(largest + 1, dtype=np.bool_)
+
+    for b in range(n_blocks):
+        first, last = start[b], start[b + 1]
+        root = block_roots[b]
+        # Local numbers, the root's is 0.
+        members[0] = root
+        local[root] = 0
+        size = 1
+        for k in range(first, last):
+            for v in (posts[k], indices[entries[k]]):
+                if local[v] < 0:
+                    local[v] = size
+                    members[size] = v
+                    block_of[v] = b
+                    size += 1
+        # Synapses by neuron, each at both its ends: coded 2 k if it enters, 2 k + 1 if it leaves.
+        slot_ptr[: size + 2] = 0
+        for k in range(first, last):
+            slot_ptr[local[posts[k]] + 2] += 1
+            slot_ptr[local[indices[entries[k]]] + 2] += 1
+        for v in range(size):
+            slot_ptr[v + 2] += slot_ptr[v + 1]
+        for k in range(first, last):
+            a = local[posts[k]]
+            slot[slot_ptr[a + 1]] = 2 * (k - first)
+            slot_ptr[a + 1] += 1
+            a = local[indices[entries[k]]]
+            slot[slot_ptr[a + 1]] = 2 * (k - first) + 1
+            slot_ptr[a + 1] += 1
+        # Detailed balance: sum ½ log(c_out/c_in) along a spanning tree, then look for a pair that
+        # disagrees.
+        seen[:size] = False
+        seen[0] = True
+        queue[0] = 0
+        head, tail = 0, 1
+        relative_root = relative[root]
+        relative[root] = 0.0
+        balanced = True
+        while head < tail and balanced:
+            a = queue[head]
+            head += 1
+            for s in range(slot_ptr[a], slot_ptr[a + 1]):
+                k = first + slot[s] // 2
+                if slot[s] % 2 == 0:
+                    entering[local[indices[entries[k]]]] = log_costs[entries[k]]
+                else:
+                    leaving[local[posts[k]]] = log_costs[entries[k]]
+            for s in range(slot_ptr[a], slot_ptr[a + 1]):
+                k = first + slot[s] // 2
+                other = local[indices[entries[k]]] if slot[s] % 2 == 0 else local[posts[k]]
+                comes, goes = entering[other], leaving[other]
+                if comes == np.inf:
+                    continue  # the other synapse of a pair already dealt with
+                if comes == -np.inf or goes == -np.inf:
+                    balanced = False
+                else:
+                    q = relative[members[a]] + 0.5 * (goes - comes)
+                    if not seen[other]:
+                        seen[other] = True
+                        queue[tail] = other
+                        tail += 1
+                        relative[members[other]] = q
+                    elif abs(q - relative[members[other]]) > tol + 1e-15 * abs(q):
+                        balanced = False
+                entering[other] = np.inf
+            for s in range(slot_ptr[a], slot_ptr[a + 1]):
+                k = first + slot[s] // 2
+                other = local[indices[entries[k]]] if slot[s] % 2 == 0 else local[posts[k]]
+                entering[other] = leaving[other] = -np.inf
+        if not balanced:
+            is_open[b] = not _close_ring(
+                size, first, slot_ptr, slot, posts, indices, entries, log_costs, local, members,
+                relative,
+            )
+        relative[root] = relative_root
+        for v in range(size):
+            local[members[v]] = -1
+    return relative, block_of, is_open
+
+
+@njit(cache=True)
+def _close_ring(
+    size, first, slot_ptr, slot, posts, indices, entries, log_costs, local, members, relative
+):  # type: ignore[no-untyped-def]
+    """Solve the block if it is a ring, directed or reciprocal or between; say whether it was."""
+    following = np.full((2, size), -1, dtype=np.int32)
+    for a in range(size):
+        for s in range(slot_ptr[a], slot_ptr[a + 1]):
+            k = first + slot[s] // 2
+            other = local[indices[entries[k]]] if slot[s] % 2 == 0 else local[posts[k]]
+            if following[0, a] == -1 or following[0, a] == other:
+                following[0, a] = other
+            elif following[1, a] == -1 or following[1, a] == other:
+                following[1, a] = other
+            else:
+                return False
+    forward = np.full(size, -np.inf)
+    backward = np.full(size, -np.inf)
+    ring = np.empty(size, dtype=np.int32)
+    a, came_from = 0, -1
+    for step in range(size):
+        ring[step] = a
+        onward = following[0, a] if following[0, a] != came_from else following[1, a]
+        for s in range(slot_ptr[a], slot_ptr[a + 1]):
+            k = first + slot[s] // 2
+            if slot[s] % 2 == 0:
+                if local[indices[entries[k]]] == onward:
+                    backward[step] = log_costs[entries[k]]
+            elif local[posts[k]] == onward:
+                forward[step] = log_costs[entries[k]]
+        a, came_from = onward, a
+    drops = _circulate(forward, backward)
+    q, lost = 0.0, 0.0
+    for step in range(size):
+        relative[members[ring[step]]] = q
+        term = -drops[step] - lost
+        total = q + term
+        lost = (total - q) - term
+        q = total
+    return True
+
+
+@njit(cache=True)
+def glue(
+    relative: NDArray[np.float64],
+    block_of: NDArray[np.int32],
+    block_roots: NDArray[np.int32],
+) -> NDArray[np.float64]:
+    """Add up potentials outward from the roots: q of a neuron is its own plus its block's root's."""
+    n = relative.size
+    q = relative.copy()
+    # Neurons by block; a block comes after the block that holds its root.
+    start = np.zeros(block_roots.size + 1, dtype=np.int64)
+    for v in range(n):
+        if block_of[v] >= 0:
+            start[block_of[v] + 1] += 1
+    for b in range(block_roots.size):
+        start[b + 1] += start[b]
+    order = np.empty(start[-1], dtype=np.int32)
+    for v in range(n):
+        if block_of[v] >= 0:
+            order[start[block_of[v]]] = v
+            start[block_of[v]] += 1
+    for k in range(order.size):
+        v = order[k]
+        q[v] += q[block_roots[block_of[v]]]
+    return q
