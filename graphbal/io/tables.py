@@ -1,0 +1,186 @@
+"""Tables of synapses: CSV and TSV, Parquet, Feather, all through Apache Arrow."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import re
+import zlib
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from graphbal.convert import from_edges, label_index, recognise_columns
+from graphbal.errors import InputError
+from graphbal.io.compression import is_gzipped, opened
+from graphbal.network import SynapticNetwork
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from numpy.typing import NDArray
+
+_Names = tuple[str | None, str | None, str | None]
+_Found = tuple[str, str, str | None]
+_NO_ROWS = "the table has a header but no rows, so there is no synapse in it"
+_INTEGER = re.compile(r"0|-?[1-9][0-9]{0,19}")
+
+
+def read(
+    path: Path, format: str, *, pre: str | None, post: str | None, weight: str | None
+) -> SynapticNetwork:
+    """Read the three columns of a table."""
+    import pyarrow as pa
+
+    wanted = (pre, post, weight)
+    try:
+        if format in ("csv", "tsv"):
+            table, names = _read_text(path, format, wanted)
+        else:
+            table, names = _read_binary(path, format, wanted)
+    except (pa.ArrowException, EOFError, zlib.error, gzip.BadGzipFile) as error:
+        reason = " ".join(str(error).split())
+        raise InputError(f"the {format} file is damaged or malformed: {reason}") from error
+    if not table.num_rows:
+        raise InputError(_NO_ROWS)
+    pre, post, weight = names
+    columns = {name: table[name] for name in names if name is not None}
+    del table
+    series = {}
+    if weight is not None:
+        series[weight] = _numbers(columns.pop(weight))
+    ids = {name: columns.pop(name) for name in (pre, post)}
+    series.update(_labels(ids, text=format in ("csv", "tsv")))
+    frame = pd.DataFrame(series, copy=False)
+    del series
+    return from_edges(frame, pre=pre, post=post, weight=weight)
+
+
+def write(network: SynapticNetwork, file: IO[bytes], format: str) -> None:
+    """Write the columns pre, post, weight."""
+    import pyarrow as pa
+    from pyarrow import csv as arrow_csv
+    from pyarrow import feather, parquet
+
+    kinds = {type(label) for label in network.neurons.tolist()}
+    if len(kinds) > 1 or not kinds <= {int, str}:
+        raise InputError(
+            "a table holds labels that are all integers or all text, not "
+            f"{', '.join(sorted(kind.__name__ for kind in kinds))}; write .json instead"
+        )
+    post, pre = network.weights.tocoo().coords
+    labels = pa.array(network.neurons.to_numpy())
+    table = pa.table(
+        {"pre": labels.take(pre), "post": labels.take(post), "weight": network.weights.data}
+    )
+    if format == "parquet":
+        parquet.write_table(table, file)
+    elif format == "feather":
+        feather.write_feather(table, file)
+    else:
+        options = arrow_csv.WriteOptions(delimiter="\t" if format == "tsv" else ",")
+        arrow_csv.write_csv(table, file, options)
+
+
+def _read_binary(path: Path, format: str, wanted: _Names) -> tuple[pa.Table, _Found]:
+    import pyarrow as pa
+    from pyarrow import feather, parquet
+
+    if format == "parquet":
+        columns = parquet.read_schema(path).names
+    else:
+        with pa.memory_map(str(path)) as source:
+            columns = pa.ipc.open_file(source).schema.names
+    # pandas stores its index as a column of this name.
+    columns = [name for name in columns if not re.fullmatch(r"__index_level_\d+__", name)]
+    names = recognise_columns(columns, *wanted)
+    module = parquet if format == "parquet" else feather
+    return module.read_table(path, columns=[name for name in names if name]), names
+
+
+def _read_text(path: Path, format: str, wanted: _Names) -> tuple[pa.Table, _Found]:
+    """Read ids as text, so that none loses a digit, and weights as numbers."""
+    import pyarrow as pa
+    from pyarrow import csv as arrow_csv
+
+    with opened(path) as file:
+        header = file.readline(1 << 20).decode("utf-8-sig").rstrip("\r\n")
+        has_rows = bool(file.read(1))
+    if not header:
+        raise InputError("the first line is empty; it must name the columns")
+    delimiter = "\t" if format == "tsv" else max(",;\t", key=header.count)
+    columns = next(csv.reader([header], delimiter=delimiter))
+    names = recognise_columns(columns, *wanted)
+    if not has_rows:  # Arrow calls a header without line end malformed
+        raise InputError(_NO_ROWS)
+    text = pa.dictionary(pa.int32(), pa.string())
+    kinds = dict(zip(names, (text, text, pa.float64()), strict=True))
+    kinds.pop(None, None)
+
+    def parsed(kinds: dict[Any, pa.DataType]) -> pa.Table:
+        with pa.input_stream(str(path), compression="gzip" if is_gzipped(path) else None) as stream:
+            return arrow_csv.read_csv(
+                stream,
+                parse_options=arrow_csv.ParseOptions(delimiter=delimiter),
+                convert_options=arrow_csv.ConvertOptions(
+                    include_columns=list(kinds), column_types=kinds
+                ),
+            )
+
+    try:
+        table = parsed(kinds)
+    except pa.ArrowInvalid as error:
+        if "conversion error" not in str(error):
+            raise
+        table = parsed({**kinds, names[2]: pa.string()})  # from_edges names the row
+    return table, names
+
+
+def _numbers(column: pa.ChunkedArray) -> pd.Series:
+    import pyarrow as pa
+
+    if pa.types.is_decimal(column.type):
+        column = column.cast(pa.float64())
+    return column.to_pandas()
+
+
+def _labels(columns: dict[str, pa.ChunkedArray], *, text: bool) -> dict[str, pd.Series]:
+    """Return the columns of ids: numbers as they are, all else as categories.
+
+    Ids read as text become integers if they all are, in both columns.
+    """
+    import pyarrow as pa
+
+    series: dict[str, pd.Series] = {}
+    found = {}
+    for name in list(columns):
+        column = columns.pop(name)
+        if column.null_count:
+            _refuse_row(column.is_null().to_numpy(), name)
+        if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
+            series[name] = pd.Series(column.to_numpy(), copy=False)
+            continue
+        if not pa.types.is_dictionary(column.type):
+            column = column.dictionary_encode()
+        whole = column.unify_dictionaries().combine_chunks()
+        codes, labels = whole.indices.to_numpy(), whole.dictionary.to_pylist()
+        if text:
+            labels = [label.strip() for label in labels]
+            if "" in labels:
+                _refuse_row(codes == labels.index(""), name)
+        found[name] = codes, labels
+    if text and all(_INTEGER.fullmatch(label) for _, labels in found.values() for label in labels):
+        found = {name: (codes, list(map(int, labels))) for name, (codes, labels) in found.items()}
+    for name, (codes, labels) in found.items():
+        # Blanks stripped, two categories may have become one.
+        merged, distinct = pd.factorize(label_index(labels))
+        series[name] = pd.Series(
+            pd.Categorical.from_codes(merged[codes], categories=label_index(distinct))
+        )
+    return series
+
+
+def _refuse_row(bad: NDArray[np.bool_], name: str) -> None:
+    at = int(np.flatnonzero(bad)[0])
+    raise InputError(f"row {at + 1} of the column {name!r} names no neuron")
