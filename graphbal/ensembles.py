@@ -130,7 +130,7 @@ def connectome_like(
     else:
         raise InputError(
             f"{n_synapses} synapses are too many to draw between {n} neurons with heavy-tailed "
-            f"propensities; ask for fewer than about {n * (n - 1) // 8}"
+            f"propensities; ask for fewer than about {n * (n - 1) // 12}"
         )
     surplus = rng.choice(pairs.size, pairs.size - (n_pairs - n), replace=False, shuffle=False)
     pairs = np.delete(pairs, surplus)

@@ -1,0 +1,5 @@
+"""``python -m graphbal``: the command line."""
+
+from graphbal.cli import main
+
+main()
