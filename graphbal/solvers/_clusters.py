@@ -27,7 +27,7 @@ def linked_by_strong_synapses(
 ) -> tuple[int, NDArray[np.int32]]:
     """Return the number and the labels of the parts joined by synapses that are not weak.
 
-    A synapse j → i is weak if its cost is below both ``weak[i]`` and ``weak[j]``. A few strong
+    A synapse j → i is weak if its cost is below ``weak[i]`` or ``weak[j]``. A few strong
     inputs a neuron usually join everything; only if they do not, all synapses are looked at.
     """
     n = gain.size
@@ -38,7 +38,7 @@ def linked_by_strong_synapses(
             found = 0
             for e in range(indptr[i], indptr[i + 1]):
                 j = indices[e]
-                if costs[e] * gain[j] / gain[i] >= min(weak[i], weak[j]):
+                if costs[e] * gain[j] / gain[i] >= max(weak[i], weak[j]):
                     a, b = _root(parent, i), _root(parent, j)
                     if a != b:
                         parent[max(a, b)] = min(a, b)

@@ -161,7 +161,8 @@ def close_blocks(
         local[root] = 0
         size = 1
         for k in range(first, last):
-            for v in (posts[k], indices[entries[k]]):
+            for end in range(2):
+                v = np.int64(posts[k]) if end == 0 else np.int64(indices[entries[k]])
                 if local[v] < 0:
                     local[v] = size
                     members[size] = v

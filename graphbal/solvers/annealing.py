@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from graphbal.solvers._problem import Problem, Solution
 
-__all__ = ["annealed"]
+__all__ = ["MODERATE_RANGE", "annealed", "log_range"]
 
 Array = NDArray[np.float64]
 
@@ -17,6 +17,12 @@ Array = NDArray[np.float64]
 MODERATE_RANGE = 40.0
 # What an intermediate stage is balanced to; the next one starts from twice its potentials.
 STAGE_TOL = 0.1
+
+
+def log_range(problem: Problem) -> float:
+    """Return the logarithm of the ratio of the largest to the smallest cost."""
+    costs = problem.costs.data
+    return float(np.log(costs.max()) - np.log(costs.min())) if costs.size else 0.0
 
 
 def annealed(
@@ -33,11 +39,14 @@ def annealed(
     twice the last ones are a good start, and the number of stages grows with the logarithm of the
     range.
     """
-    costs = problem.costs.data
-    span = float(np.log(costs.max()) - np.log(costs.min())) if costs.size else 0.0
+    span = log_range(problem)
     if start is not None or span <= MODERATE_RANGE:
         return solve(problem, start, tol)
     stages = int(np.ceil(np.log2(span / MODERATE_RANGE)))
-    for stage in range(stages, 0, -1):
-        start = 2.0 * solve(problem.tempered(0.5**stage), start, STAGE_TOL).q
-    return solve(problem, start, tol)
+    solution = solve(problem.tempered(0.5**stages), None, STAGE_TOL)
+    for stage in range(stages - 1, -1, -1):
+        warmer = solution
+        solution = solve(
+            problem.tempered(0.5**stage), 2.0 * warmer.q, tol if stage == 0 else STAGE_TOL
+        ).preceded_by(warmer)
+    return solution

@@ -9,17 +9,21 @@ from numpy.typing import NDArray
 
 from graphbal.solvers._problem import Problem, Report, Solution
 from graphbal.solvers.closed_form import solve_by_blocks
+from graphbal.solvers.annealing import MODERATE_RANGE, log_range
 from graphbal.solvers.dense import DENSE_LIMIT
 from graphbal.solvers.newton import Newton
+from graphbal.solvers.osborne import Osborne
 
 __all__ = ["Auto"]
 
 Array = NDArray[np.float64]
 
+# Up to this many neurons a dense factorisation takes a small fraction of a second.
+SMALL = 1000
 # Networks with fewer synapses a neuron are worth taking apart into blocks.
 SPARSE = 8
 # Conjugate gradients that take longer than this on one system make way for multigrid.
-PATIENCE = 60
+PATIENCE = 25
 
 
 @dataclass(frozen=True)
@@ -27,6 +31,7 @@ class Auto:
     """Choose a method from the structure of the network.
 
     - Up to 1,000 neurons: `Newton` with a dense factorisation.
+    - Costs over more than 17 orders of magnitude: the same up to 2,000 neurons, `Osborne` above.
     - Sparse networks (fewer than 8 synapses a neuron): their biconnected blocks apart, in closed
       form where there is one, the others as below.
     - Otherwise `Newton` with conjugate gradients; if those are slow, because the network's diameter
@@ -47,7 +52,7 @@ class Auto:
     ) -> Solution:
         """Balance the problem; see `graphbal.solvers.Solver`."""
         n, m = problem.n, problem.costs.nnz
-        if n <= DENSE_LIMIT:
+        if n <= SMALL:
             solution = Newton("direct").solve(problem, start, tol, report)
             return _because(solution, f"{n:,} neurons: few enough for dense factorisation")
         if m > SPARSE * n or start is not None:
@@ -63,6 +68,13 @@ class Auto:
 def _iterate(
     problem: Problem, start: Array | None, tol: float, report: Report | None
 ) -> Solution:
+    span = log_range(problem)
+    if span > MODERATE_RANGE:
+        wide = Newton("direct") if problem.n <= DENSE_LIMIT else Osborne()
+        return _because(
+            wide.solve(problem, start, tol, report),
+            f"costs span {span / np.log(10):.0f} orders of magnitude: conjugate gradients would fail",
+        )
     quick = Newton("cg", max_linear_iterations=PATIENCE)
     solution = quick.solve(problem, start, tol, report)
     if solution.converged:

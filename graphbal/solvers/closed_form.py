@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,7 +94,8 @@ def solve_by_blocks(
     converged = True
     if is_open.any():
         if blocks.n_blocks == 1:
-            return solve_open(problem)
+            solution = solve_open(problem)
+            return replace(solution, stats=stats | solution.stats)
         rest, neuron_of, root_of = _open_problem(problem, blocks, block_of, is_open)
         solution = solve_open(rest)
         converged = solution.converged

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +16,8 @@ __all__ = ["settle_clusters"]
 
 Array = NDArray[np.float64]
 
-# A synapse this much weaker than the mean synapse of both its neurons does not hold a cluster.
-WEAK = 1e-4
+# A synapse this much weaker than a cluster's typical ones does not hold it together.
+WEAK = 1e-6
 COMPILED_ABOVE = 100_000  # synapses
 MAX_ROUNDS = 20
 
@@ -44,32 +45,63 @@ def settle_clusters(
         if n_clusters == problem.n_components:
             return solution
         coarse = _contracted(problem, solution.q, n_clusters, clusters)
-        shift = settle_clusters(descend, coarse, None, tol).q
-        if np.abs(shift).max(initial=0.0) <= tol:
-            return solution
-        moved = descend(problem, problem.centred(solution.q + shift[clusters]), tol, True)
+        between = settle_clusters(descend, coarse, None, tol)
+        if not between.converged or np.abs(between.q).max(initial=0.0) <= tol:
+            return replace(solution, converged=between.converged)
+        shifted = problem.centred(solution.q + between.q[clusters])
+        moved = descend(problem, shifted, tol, True)
         solution = moved.preceded_by(solution)
         solution.stats["clusters"] = n_clusters
-    return solution
+    return replace(solution, converged=False)
 
 
 def strong_clusters(problem: Problem, solution: Solution) -> tuple[int, NDArray[np.integer]]:
-    """Return the parts that remain connected when weak synapses are removed.
+    """Return clusters whose neurons hang together by strong synapses.
 
-    A synapse is weak if its cost is below `WEAK` times the mean incoming cost of both its neurons.
+    A cluster's scale is the largest mean incoming cost of a synapse of any of its neurons; within
+    it, synapses of at least `WEAK` times that scale connect all neurons. Scales must not be
+    neurons' own: a path of ever weaker synapses, or a weak neuron between two strong clusters,
+    would hide a thread. Hence the parts connected at the largest scale of all come first, then
+    clusters are split until each is connected at its own scale.
     """
     costs, q = problem.costs, solution.q
     typical = solution.incoming / np.maximum(np.diff(costs.indptr), 1)
+    linked = _linker(problem, q)
+    n_clusters, clusters = linked(np.full(problem.n, WEAK * typical.max(initial=0.0)))
+    if n_clusters == problem.n_components:
+        return n_clusters, clusters
+    scale = typical
+    n_clusters = 0
+    while True:
+        n_before, (n_clusters, clusters) = n_clusters, linked(WEAK * scale)
+        if n_clusters == n_before:
+            return n_clusters, clusters
+        largest = np.zeros(n_clusters)
+        np.maximum.at(largest, clusters, typical)
+        scale = largest[clusters]
+
+
+def _linker(
+    problem: Problem, q: Array
+) -> Callable[[Array], tuple[int, NDArray[np.integer]]]:
+    """Return a function from what is weak at each neuron to the parts that strong synapses join."""
+    costs = problem.costs
     if costs.nnz >= COMPILED_ABOVE and np.ptp(q) < WIDE:
         from graphbal.solvers._clusters import linked_by_strong_synapses
 
-        return linked_by_strong_synapses(
-            costs.indptr, costs.indices, costs.data, np.exp(q), WEAK * typical
+        gain = np.exp(q)
+        return lambda weak: linked_by_strong_synapses(
+            costs.indptr, costs.indices, costs.data, gain, weak
         )
     post, pre = problem.endpoints()
-    strong = problem.shifted(q).costs.data >= WEAK * np.minimum(typical[post], typical[pre])
-    links = sparse.coo_array((strong[strong], (post[strong], pre[strong])), shape=costs.shape)
-    return csgraph.connected_components(links, directed=False)
+    here = problem.shifted(q).costs.data
+
+    def linked(weak: Array) -> tuple[int, NDArray[np.integer]]:
+        strong = here >= np.maximum(weak[post], weak[pre])
+        links = sparse.coo_array((strong[strong], (post[strong], pre[strong])), shape=costs.shape)
+        return csgraph.connected_components(links, directed=False)
+
+    return linked
 
 
 def _contracted(
@@ -78,7 +110,9 @@ def _contracted(
     post, pre = problem.endpoints()
     between = clusters[post] != clusters[pre]
     post, pre = post[between], pre[between]
-    values = np.exp(np.log(problem.costs.data[between]) + q[pre] - q[post])
+    with np.errstate(under="ignore"):
+        values = np.exp(np.log(problem.costs.data[between]) + q[pre] - q[post])
+    np.maximum(values, np.finfo(float).tiny, out=values)
     costs = sparse.coo_array(
         (values, (clusters[post], clusters[pre])), shape=(n_clusters, n_clusters)
     ).tocsr()

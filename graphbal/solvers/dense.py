@@ -12,8 +12,8 @@ __all__ = ["DENSE_LIMIT", "balance_dense"]
 
 Array = NDArray[np.float64]
 
-# Up to this many neurons a dense factorisation takes well under a second.
-DENSE_LIMIT = 1000
+# Up to this many neurons a dense factorisation takes no more than a few seconds.
+DENSE_LIMIT = 2000
 # Below this reciprocal condition number a step is solved by elimination without subtraction.
 ILL_CONDITIONED = 1e-7
 

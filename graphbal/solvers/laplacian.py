@@ -157,6 +157,7 @@ def _multigrid_cycle(laplacian: sparse.csr_array) -> Callable[[Array], Array]:
         sparse.csr_matrix(laplacian),
         B=np.ones((laplacian.shape[0], 1)),
         strength=("symmetric", {"theta": 0.05 if spread > 1.5 else 0.0}),
+        smooth=("jacobi", {"weighting": "local"}),  # no eigenvalue estimates
         improve_candidates=None,
         max_coarse=500,
         coarse_solver="pinv",

@@ -43,7 +43,7 @@ class Newton:
         How Laplacian systems are solved: conjugate gradients with the diagonal as preconditioner
         (well-connected networks), or with algebraic multigrid (large diameter); or a
         factorisation (small or nearly tree-like; dense, without subtraction where conductances
-        differ widely, up to 1,000 neurons).
+        differ widely, up to 2,000 neurons).
     max_iterations : int
         Newton steps before giving up.
     max_linear_iterations : int
@@ -154,7 +154,7 @@ def _line_search(engine: Engine, state: State, direction: Array) -> tuple[State,
     small = float(np.abs(direction).max(initial=0.0)) < 1e-7
     fraction = 1.0
     while fraction > 1e-6:
-        with np.errstate(over="ignore", invalid="ignore"):
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
             moved = engine.at(state.q + fraction * direction)
         # Below 1e-7 a step changes the cost by less than the rounding of its sum.
         if moved.total_cost <= ceiling or small:
