@@ -400,15 +400,25 @@ def from_edges(
     pre, post, weight = recognise_columns(names, pre, post, weight)
     if edges.empty and neurons is None:
         raise InputError("the table has no rows, so there is no synapse in it")
-    values = (
-        np.ones(len(edges)) if weight is None else _numbers(_column(edges, names, weight), weight)
-    )
-    columns = _column(edges, names, pre), _column(edges, names, post)
+    columns = [edges.iloc[:, names.index(name)] for name in (pre, post, weight) if name is not None]
+    return from_columns(columns, neurons=neurons, p=p, alpha=alpha)
+
+
+def from_columns(
+    columns: list[pd.Series], *, neurons: ArrayLike | None = None, p: float = 2.0, alpha: Any = 1.0
+) -> SynapticNetwork:
+    """Do what `from_edges` does with the columns [pre, post] or [pre, post, weight] of a table.
+
+    The list is emptied on the way, so that a column that nobody else holds is freed once it has
+    been used.
+    """
+    weights = _numbers(columns.pop()) if len(columns) == 3 else np.ones(len(columns[0]))
     given = None if neurons is None else label_index(neurons)
     if given is not None and not given.is_unique:
         raise InputError(f"the label {given[given.duplicated()][0]!r} is given twice in `neurons`")
-    (pre_codes, post_codes), labels = _encode(columns, (pre, post), given)
-    matrix, intake = _assemble(post_codes, pre_codes, values, len(labels))
+    codes, labels = _encode(columns, given)
+    columns.clear()
+    matrix, intake = _assemble(codes, weights, len(labels))
     return SynapticNetwork(weights=matrix, neurons=labels, p=p, alpha=alpha, intake=intake)
 
 
@@ -512,12 +522,9 @@ def label_index(labels: Any) -> pd.Index:
     return pd.Index(objects, dtype=object, tupleize_cols=False)
 
 
-def _column(edges: pd.DataFrame, names: list[str], name: str) -> pd.Series:
-    return edges.iloc[:, names.index(name)]
-
-
-def _numbers(column: pd.Series, name: str) -> NDArray[np.float64]:
+def _numbers(column: pd.Series) -> NDArray[np.float64]:
     """Return a column of finite numbers, or say which row is not one."""
+    name = column.name
     if column.dtype.kind not in "biuf":
         if column.dtype.kind != "O" and not pd.api.types.is_string_dtype(column.dtype):
             raise InputError(f"the column {name!r} is of type {column.dtype}, not numeric")
@@ -543,52 +550,71 @@ def _numbers(column: pd.Series, name: str) -> NDArray[np.float64]:
 
 
 def _encode(
-    columns: tuple[pd.Series, pd.Series], names: tuple[str, str], neurons: pd.Index | None
+    columns: list[pd.Series], neurons: pd.Index | None
 ) -> tuple[list[NDArray[np.integer]], pd.Index]:
     """Return the positions of the partners among the labels, and the labels."""
-    codes, found = zip(*map(_factorize, columns, names), strict=True)
-    labels = _union(*found) if neurons is None else neurons
-    encoded = []
-    for column, name, code, distinct in zip(columns, names, codes, found, strict=True):
-        position = labels.get_indexer(distinct)
-        if (position < 0).any():
-            at = int(np.flatnonzero(position[code] < 0)[0])
-            raise InputError(
-                f"row {at + 1} of the column {name!r} holds {column.iloc[at]!r}, which is not "
-                "among the neurons given"
-            )
-        if not np.array_equal(position, np.arange(position.size)):
-            code = position.astype(np.int32)[code]
-        encoded.append(code)
-    return encoded, labels
+    for column in columns:
+        missing = column.isna()
+        if missing.any():
+            at = int(np.flatnonzero(missing)[0])
+            raise InputError(f"row {at + 1} of the column {column.name!r} names no neuron")
+    ids = [_integers(column) for column in columns]
+    found: list[tuple[NDArray[np.integer], pd.Index]]
+    first, second = ids
+    if (
+        first is not None
+        and second is not None
+        and first.dtype == second.dtype
+        and len(first) >= _COMPILED_FROM
+    ):
+        from graphbal import assembly
+
+        codes, distinct = assembly.factorize(first.view(np.int64), second.view(np.int64))
+        found = [(code, pd.Index(distinct.view(first.dtype))) for code in codes]
+    else:
+        found = [_factorize(*pair) for pair in zip(columns, ids, strict=True)]
+    labels = _union(*(index for _, index in found)) if neurons is None else neurons
+    pairs = zip(found, columns, strict=True)
+    return [_translate(*code_and_index, labels, column) for code_and_index, column in pairs], labels
 
 
-def _factorize(column: pd.Series, name: str) -> tuple[NDArray[np.integer], pd.Index]:
+def _integers(column: pd.Series) -> NDArray[np.integer] | None:
+    if not pd.api.types.is_integer_dtype(column.dtype):
+        return None
+    unsigned = pd.api.types.is_unsigned_integer_dtype(column.dtype)
+    return np.ascontiguousarray(column.to_numpy(dtype=np.uint64 if unsigned else np.int64))
+
+
+def _factorize(
+    column: pd.Series, ids: NDArray[np.integer] | None
+) -> tuple[NDArray[np.integer], pd.Index]:
     """Return codes and the distinct labels of a column, each of which occurs."""
-    missing = column.isna()
-    if missing.any():
-        at = int(np.flatnonzero(missing)[0])
-        raise InputError(f"row {at + 1} of the column {name!r} names no neuron")
     if isinstance(column.dtype, pd.CategoricalDtype):
         column = column.cat.remove_unused_categories()
         return column.cat.codes.to_numpy(), column.cat.categories
-    if pd.api.types.is_integer_dtype(column.dtype):
-        unsigned = pd.api.types.is_unsigned_integer_dtype(column.dtype)
-        ids = np.ascontiguousarray(column.to_numpy(dtype=np.uint64 if unsigned else np.int64))
-        if ids.size < _COMPILED_FROM:
-            codes, distinct = pd.factorize(ids, sort=True)
-        else:
-            from graphbal import assembly
-
-            codes, distinct = assembly.factorize(ids.view(np.int64))
-        return codes, pd.Index(distinct.view(ids.dtype))
     if column.dtype.kind == "f" and (column.abs() > 2**53).any():
         raise InputError(
-            f"the column {name!r} holds ids above 2^53 as floating-point numbers, which are no "
-            "longer exact; read it as integers"
+            f"the column {column.name!r} holds ids above 2^53 as floating-point numbers, which are "
+            "no longer exact; read it as integers"
         )
-    codes, distinct = pd.factorize(column.to_numpy())
+    codes, distinct = pd.factorize(column.to_numpy() if ids is None else ids)
     return codes, label_index(distinct)
+
+
+def _translate(
+    codes: NDArray[np.integer], distinct: pd.Index, labels: pd.Index, column: pd.Series
+) -> NDArray[np.integer]:
+    """Return the positions among the labels of what codes mean by position in distinct."""
+    position = labels.get_indexer(distinct)
+    if (position < 0).any():
+        at = int(np.flatnonzero(position[codes] < 0)[0])
+        raise InputError(
+            f"row {at + 1} of the column {column.name!r} holds {column.iloc[at]!r}, which is not "
+            "among the neurons given"
+        )
+    if np.array_equal(position, np.arange(position.size)):
+        return codes
+    return position.astype(np.int32)[codes]
 
 
 def _union(first: pd.Index, second: pd.Index) -> pd.Index:
@@ -602,9 +628,10 @@ def _union(first: pd.Index, second: pd.Index) -> pd.Index:
 
 
 def _assemble(
-    post: NDArray[np.integer], pre: NDArray[np.integer], weights: NDArray[np.float64], n: int
+    codes: list[NDArray[np.integer]], weights: NDArray[np.float64], n: int
 ) -> tuple[sparse.csr_array, Intake]:
     """Return the CSR matrix of a list of synapses, repeated ones summed, zeros dropped."""
+    pre, post = codes
     if weights.size < _COMPILED_FROM:
         return _canonical(sparse.coo_array((weights, (post, pre)), shape=(n, n)))
     from graphbal import assembly

@@ -12,7 +12,7 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from graphbal.convert import from_edges, label_index, recognise_columns
+from graphbal.convert import from_columns, label_index, recognise_columns
 from graphbal.errors import InputError
 from graphbal.io.compression import is_gzipped, opened
 from graphbal.network import SynapticNetwork
@@ -44,17 +44,10 @@ def read(
         raise InputError(f"the {format} file is damaged or malformed: {reason}") from error
     if not table.num_rows:
         raise InputError(_NO_ROWS)
-    pre, post, weight = names
-    columns = {name: table[name] for name in names if name is not None}
+    columns = [table[name] for name in names if name is not None]
     del table
-    series = {}
-    if weight is not None:
-        series[weight] = _numbers(columns.pop(weight))
-    ids = {name: columns.pop(name) for name in (pre, post)}
-    series.update(_labels(ids, text=format in ("csv", "tsv")))
-    frame = pd.DataFrame(series, copy=False)
-    del series
-    return from_edges(frame, pre=pre, post=post, weight=weight)
+    numbers = [_numbers(columns.pop(), names[2])] if names[2] is not None else []
+    return from_columns(_labels(columns, names[:2], text=format in ("csv", "tsv")) + numbers)
 
 
 def write(network: SynapticNetwork, file: IO[bytes], format: str) -> None:
@@ -137,29 +130,30 @@ def _read_text(path: Path, format: str, wanted: _Names) -> tuple[pa.Table, _Foun
     return table, names
 
 
-def _numbers(column: pa.ChunkedArray) -> pd.Series:
+def _numbers(column: pa.ChunkedArray, name: str) -> pd.Series:
     import pyarrow as pa
 
     if pa.types.is_decimal(column.type):
         column = column.cast(pa.float64())
-    return column.to_pandas()
+    return column.to_pandas().rename(name)
 
 
-def _labels(columns: dict[str, pa.ChunkedArray], *, text: bool) -> dict[str, pd.Series]:
-    """Return the columns of ids: numbers as they are, all else as categories.
+def _labels(
+    columns: list[pa.ChunkedArray], names: tuple[str, ...], *, text: bool
+) -> list[pd.Series]:
+    """Empty the list of columns of ids; return them, numbers as they are, else as categories.
 
     Ids read as text become integers if they all are, in both columns.
     """
     import pyarrow as pa
 
-    series: dict[str, pd.Series] = {}
-    found = {}
-    for name in list(columns):
-        column = columns.pop(name)
+    found: list[Any] = []
+    for name in names:
+        column = columns.pop(0)
         if column.null_count:
             _refuse_row(column.is_null().to_numpy(), name)
         if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
-            series[name] = pd.Series(column.to_numpy(), copy=False)
+            found.append(column.to_numpy())
             continue
         if not pa.types.is_dictionary(column.type):
             column = column.dictionary_encode()
@@ -169,16 +163,20 @@ def _labels(columns: dict[str, pa.ChunkedArray], *, text: bool) -> dict[str, pd.
             labels = [label.strip() for label in labels]
             if "" in labels:
                 _refuse_row(codes == labels.index(""), name)
-        found[name] = codes, labels
-    if text and all(_INTEGER.fullmatch(label) for _, labels in found.values() for label in labels):
-        found = {name: (codes, list(map(int, labels))) for name, (codes, labels) in found.items()}
-    for name, (codes, labels) in found.items():
-        # Blanks stripped, two categories may have become one.
-        merged, distinct = pd.factorize(label_index(labels))
-        series[name] = pd.Series(
-            pd.Categorical.from_codes(merged[codes], categories=label_index(distinct))
-        )
-    return series
+        found.append((codes, labels))
+    if text and all(_INTEGER.fullmatch(label) for _, labels in found for label in labels):
+        found = [(codes, list(map(int, labels))) for codes, labels in found]
+    pairs = zip(found, names, strict=True)
+    return [pd.Series(_categories(ids), name=name, copy=False) for ids, name in pairs]
+
+
+def _categories(ids: Any) -> Any:
+    """Return codes and labels as categories, an array of numbers as it is."""
+    if not isinstance(ids, tuple):
+        return ids
+    codes, labels = ids
+    merged, distinct = pd.factorize(label_index(labels))  # blanks stripped, two may be one
+    return pd.Categorical.from_codes(merged[codes], categories=label_index(distinct))
 
 
 def _refuse_row(bad: NDArray[np.bool_], name: str) -> None:
