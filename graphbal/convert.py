@@ -376,8 +376,8 @@ def from_edges(
 
     Notes
     -----
-    O(rows) time. From a million rows on, ids are hashed and rows sorted by compiled threads, in at
-    most 44 bytes per row above the table. Integer ids stay exact.
+    O(rows) time. From a million rows on, ids are hashed and rows sorted by compiled threads, in
+    about 48 bytes per row above the table. Integer ids stay exact.
 
     Examples
     --------
@@ -472,6 +472,8 @@ def recognise_columns(
     by_name: dict[str, list[str]] = {}
     for column in columns:
         by_name.setdefault(column.strip().lower(), []).append(column)
+    if pre is not None and pre == post:
+        raise InputError(f"the column {pre!r} is named for both pre and post")
     if (pre is None) != (post is None):
         raise InputError("name both the pre and the post column, or neither")
     if pre is None or post is None:

@@ -47,7 +47,9 @@ def read(
     columns = [table[name] for name in names if name is not None]
     del table
     numbers = [_numbers(columns.pop(), names[2])] if names[2] is not None else []
-    return from_columns(_labels(columns, names[:2], text=format in ("csv", "tsv")) + numbers)
+    series = _labels(columns, names[:2], text=format in ("csv", "tsv")) + numbers
+    pa.default_memory_pool().release_unused()
+    return from_columns(series)
 
 
 def write(network: SynapticNetwork, file: IO[bytes], format: str) -> None:
@@ -68,7 +70,11 @@ def write(network: SynapticNetwork, file: IO[bytes], format: str) -> None:
         {"pre": labels.take(pre), "post": labels.take(post), "weight": network.weights.data}
     )
     if format == "parquet":
-        parquet.write_table(table, file)
+        if pa.types.is_integer(labels.type):  # sorted ids: differences are short, and fast
+            delta = dict.fromkeys(("pre", "post"), "DELTA_BINARY_PACKED")
+            parquet.write_table(table, file, use_dictionary=False, column_encoding=delta)
+        else:
+            parquet.write_table(table, file)
     elif format == "feather":
         feather.write_feather(table, file)
     else:
@@ -88,8 +94,10 @@ def _read_binary(path: Path, format: str, wanted: _Names) -> tuple[pa.Table, _Fo
     # pandas stores its index as a column of this name.
     columns = [name for name in columns if not re.fullmatch(r"__index_level_\d+__", name)]
     names = recognise_columns(columns, *wanted)
-    module = parquet if format == "parquet" else feather
-    return module.read_table(path, columns=[name for name in names if name]), names
+    wanted_columns = [name for name in names if name]
+    if format == "parquet":  # buffering ahead helps remote files, and costs the size of the file
+        return parquet.read_table(path, columns=wanted_columns, pre_buffer=False), names
+    return feather.read_table(path, columns=wanted_columns), names
 
 
 def _read_text(path: Path, format: str, wanted: _Names) -> tuple[pa.Table, _Found]:
