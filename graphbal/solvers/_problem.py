@@ -45,6 +45,16 @@ class Problem:
         """Number of neurons."""
         return int(self.costs.shape[0])
 
+    @property
+    def affords_scrutiny(self) -> bool:
+        """Whether passes are so cheap that slow modes are looked for to the last digit.
+
+        A mode whose relaxation is 10⁸ times slower than a neuron's is invisible in residuals of
+        10⁻⁹. Below a million synapses residuals are pushed to 10⁻¹⁴ and clusters looked for that
+        hang on a thousandth of their own strength; above, to the tolerance and a millionth.
+        """
+        return self.costs.nnz < 1_000_000
+
     @cached_property
     def sizes(self) -> NDArray[np.intp]:
         """Number of neurons of each component."""
@@ -97,6 +107,7 @@ class Solution:
     outgoing: Array
     converged: bool
     stats: dict[str, Any] = field(default_factory=dict)
+    exhausted: bool = False  # stopped at a limit on iterations, not where it could go no further
 
     def preceded_by(self, earlier: Solution) -> Solution:
         """Return this solution with the work of an earlier one, which it continued, added."""
@@ -153,6 +164,15 @@ class History:
         """Say whether rounding keeps the imbalance from falling any further."""
         last = self.imbalances[-4:]
         return len(last) == 4 and last[0] < 1e-6 and min(last[1:]) >= 0.5 * last[0]
+
+    def idles(self) -> bool:
+        """Say whether neither cost nor imbalance has moved for some steps."""
+        costs, imbalances = self.costs[-7:], self.imbalances[-7:]
+        return (
+            len(costs) == 7
+            and costs[-1] >= costs[0] * (1 - 1e-13)
+            and min(imbalances[1:]) >= 0.5 * imbalances[0]
+        )
 
     def stats(self, passes: int) -> dict[str, Any]:
         """Return the history as the plain entries of `Equilibrium.stats`."""

@@ -18,8 +18,10 @@ __all__ = ["Auto"]
 
 Array = NDArray[np.float64]
 
-# Up to this many neurons a dense factorisation takes a small fraction of a second.
+# Up to this many neurons a dense factorisation takes a small fraction of a second,
 SMALL = 1000
+# and up to this many nothing is faster.
+TINY = 200
 # Networks with fewer synapses a neuron are worth taking apart into blocks.
 SPARSE = 8
 # Conjugate gradients that take longer than this on one system make way for multigrid.
@@ -30,10 +32,10 @@ PATIENCE = 25
 class Auto:
     """Choose a method from the structure of the network.
 
+    - Sparse networks of more than 200 neurons (up to 8 synapses each): their biconnected blocks
+      apart, in closed form where there is one, the others as below.
     - Up to 1,000 neurons: `Newton` with a dense factorisation.
     - Costs over more than 17 orders of magnitude: the same up to 2,000 neurons, `Osborne` above.
-    - Sparse networks (fewer than 8 synapses a neuron): their biconnected blocks apart, in closed
-      form where there is one, the others as below.
     - Otherwise `Newton` with conjugate gradients; if those are slow, because the network's diameter
       is large or parts of it hang on little, with multigrid from where they stopped.
 
@@ -52,10 +54,7 @@ class Auto:
     ) -> Solution:
         """Balance the problem; see `graphbal.solvers.Solver`."""
         n, m = problem.n, problem.costs.nnz
-        if n <= SMALL:
-            solution = Newton("direct").solve(problem, start, tol, report)
-            return _because(solution, f"{n:,} neurons: few enough for dense factorisation")
-        if m > SPARSE * n or start is not None:
+        if n <= TINY or m > SPARSE * n or start is not None:
             return _iterate(problem, start, tol, report)
         solution = solve_by_blocks(
             problem, tol, lambda rest: _iterate(rest, None, tol, report), report
@@ -68,6 +67,9 @@ class Auto:
 def _iterate(
     problem: Problem, start: Array | None, tol: float, report: Report | None
 ) -> Solution:
+    if problem.n <= SMALL:
+        solution = Newton("direct").solve(problem, start, tol, report)
+        return _because(solution, f"{problem.n:,} neurons: few enough for dense factorisation")
     span = log_range(problem)
     if span > MODERATE_RANGE:
         wide = Newton("direct") if problem.n <= DENSE_LIMIT else Osborne()

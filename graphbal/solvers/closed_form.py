@@ -47,8 +47,8 @@ class ClosedForm:
     Examples
     --------
     >>> import graphbal as gb
-    >>> ring = [[0, 0, 8.0], [1.0, 0, 0], [0, 1.0, 0]]
-    >>> eq = gb.balance(ring, p=1, solver=gb.solvers.ClosedForm())
+    >>> ring = gb.as_network([[0, 0, 8.0], [1.0, 0, 0], [0, 1.0, 0]], p=1)
+    >>> eq = gb.balance(ring, solver=gb.solvers.ClosedForm())
     >>> eq.network.weights.data.round(12).tolist()
     [2.0, 2.0, 2.0]
     """

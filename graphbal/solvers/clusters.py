@@ -17,7 +17,8 @@ __all__ = ["settle_clusters"]
 Array = NDArray[np.float64]
 
 # A synapse this much weaker than a cluster's typical ones does not hold it together.
-WEAK = 1e-6
+WEAK = 1e-3
+VERY_WEAK = 1e-6  # where passes over the edges are dear
 COMPILED_ABOVE = 100_000  # synapses
 MAX_ROUNDS = 20
 
@@ -39,15 +40,15 @@ def settle_clusters(
     """
     solution = descend(problem, start, tol, False)
     for _ in range(MAX_ROUNDS):
-        if not solution.converged:
+        if solution.exhausted:
             return solution
         n_clusters, clusters = strong_clusters(problem, solution)
-        if n_clusters == problem.n_components:
+        if n_clusters in (problem.n_components, problem.n):
             return solution
         coarse = _contracted(problem, solution.q, n_clusters, clusters)
         between = settle_clusters(descend, coarse, None, tol)
-        if not between.converged or np.abs(between.q).max(initial=0.0) <= tol:
-            return replace(solution, converged=between.converged)
+        if not between.converged or np.abs(between.q).max(initial=0.0) <= 5 * tol:
+            return replace(solution, converged=solution.converged and between.converged)
         shifted = problem.centred(solution.q + between.q[clusters])
         moved = descend(problem, shifted, tol, True)
         solution = moved.preceded_by(solution)
@@ -59,7 +60,7 @@ def strong_clusters(problem: Problem, solution: Solution) -> tuple[int, NDArray[
     """Return clusters whose neurons hang together by strong synapses.
 
     A cluster's scale is the largest mean incoming cost of a synapse of any of its neurons; within
-    it, synapses of at least `WEAK` times that scale connect all neurons. Scales must not be
+    it, synapses of at least `WEAK` (`VERY_WEAK`) times that scale connect all neurons. Scales must not be
     neurons' own: a path of ever weaker synapses, or a weak neuron between two strong clusters,
     would hide a thread. Hence the parts connected at the largest scale of all come first, then
     clusters are split until each is connected at its own scale.
@@ -67,13 +68,14 @@ def strong_clusters(problem: Problem, solution: Solution) -> tuple[int, NDArray[
     costs, q = problem.costs, solution.q
     typical = solution.incoming / np.maximum(np.diff(costs.indptr), 1)
     linked = _linker(problem, q)
-    n_clusters, clusters = linked(np.full(problem.n, WEAK * typical.max(initial=0.0)))
+    weak = WEAK if problem.affords_scrutiny else VERY_WEAK
+    n_clusters, clusters = linked(np.full(problem.n, weak * typical.max(initial=0.0)))
     if n_clusters == problem.n_components:
         return n_clusters, clusters
     scale = typical
     n_clusters = 0
     while True:
-        n_before, (n_clusters, clusters) = n_clusters, linked(WEAK * scale)
+        n_before, (n_clusters, clusters) = n_clusters, linked(weak * scale)
         if n_clusters == n_before:
             return n_clusters, clusters
         largest = np.zeros(n_clusters)

@@ -187,7 +187,7 @@ def _conjugate_gradients(
     rz = _dot(r, z)
     alphas: list[float] = []
     betas: list[float] = []
-    estimate = np.inf
+    estimate = np.inf if rz > 0 else 0.0
     scratch = np.empty_like(rhs)
     while len(alphas) < max_iterations and rz > 0:
         image = product(direction)

@@ -109,18 +109,22 @@ def _descend(
         state = _rank_one_start(problem, engine, state)
     error = 0.0 if settled else np.inf
     inner = 0
-    converged = False
+    converged = exhausted = False
     while True:
         imbalance = state.neuron_imbalance
         history.record(imbalance, state.total_cost, engine.n_passes)
         converged = imbalance <= tol and error <= 10 * tol
-        if converged or history.steps > settings.max_iterations or history.stalled():
+        exhausted = history.steps > settings.max_iterations
+        if converged or exhausted or history.idles():
             break
-        residual = max(min(0.3, imbalance) * imbalance, 0.9 * tol)
-        last = residual == 0.9 * tol
-        step = linear(state, min(residual, 0.3 * imbalance), 5 * tol if last else np.inf)
+        residual, wanted = min(0.3, imbalance) * imbalance, np.inf
+        if residual <= 0.9 * tol:
+            residual = 1e-14 if problem.affords_scrutiny else min(0.9 * tol, 0.3 * imbalance)
+            wanted = 5 * tol
+        step = linear(state, residual, wanted)
         inner += step.iterations
-        if step.iterations >= settings.max_linear_iterations:
+        exhausted = step.iterations >= settings.max_linear_iterations
+        if exhausted:
             break
         length = float(np.abs(step.x).max(initial=0.0))
         if imbalance <= tol and length + step.error <= 10 * tol:
@@ -137,7 +141,7 @@ def _descend(
             linear = _LINEAR[settings.linear](problem, settings.max_linear_iterations)
             state = engine.at(np.zeros(problem.n))
     stats = history.stats(engine.n_passes) | {"linear_iterations": inner}
-    return Solution(base + state.q, state.incoming, state.outgoing, converged, stats)
+    return Solution(base + state.q, state.incoming, state.outgoing, converged, stats, exhausted)
 
 
 def _rank_one_start(problem: Problem, engine: Engine, state: State) -> State:

@@ -1,0 +1,65 @@
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from graphbal.engines import Engine, local_engine
+from graphbal.engines.local import _blas_products, _compiled_products, _scipy_products
+
+ENGINES = {"blas": _blas_products, "scipy": _scipy_products, "compiled": _compiled_products}
+
+
+def random_costs(n, density, seed, index_dtype=np.int32):
+    rng = np.random.default_rng(seed)
+    dense = rng.lognormal(size=(n, n)) * (rng.random((n, n)) < density)
+    costs = sp.csr_array(dense)
+    costs.indices = costs.indices.astype(index_dtype)
+    costs.indptr = costs.indptr.astype(index_dtype)
+    return costs
+
+
+@pytest.mark.parametrize("kind", ENGINES)
+@pytest.mark.parametrize("index_dtype", [np.int32, np.int64])
+@settings(max_examples=20, deadline=None)
+@given(n=st.integers(1, 30), density=st.floats(0, 1), seed=st.integers(0, 1000))
+def test_one_pass_is_what_the_formulas_say(kind, index_dtype, n, density, seed):
+    costs = random_costs(n, density, seed, index_dtype)
+    engine = Engine(n, ENGINES[kind](costs))
+    rng = np.random.default_rng(seed + 1)
+    q, x = rng.normal(size=n), rng.normal(size=n)
+    here = costs.toarray() * np.exp(q[None, :] - q[:, None])
+    state = engine.at(q)
+    np.testing.assert_allclose(state.incoming, here.sum(axis=1), rtol=1e-12)
+    np.testing.assert_allclose(state.outgoing, here.sum(axis=0), rtol=1e-12)
+    laplacian = np.diag(state.through) - here - here.T
+    np.testing.assert_allclose(state.laplacian_product(x), laplacian @ x, rtol=1e-9, atol=1e-9)
+    assert engine.n_passes == 2
+
+
+def test_the_matrix_decides_the_engine(monkeypatch):
+    chosen = []
+    for name in ("_blas_products", "_scipy_products", "_compiled_products"):
+        monkeypatch.setattr(
+            f"{local_engine.__module__}.{name}", lambda costs, name=name: chosen.append(name)
+        )
+    local_engine(random_costs(30, 1.0, 0))
+    local_engine(random_costs(30, 0.1, 0))
+    local_engine(sp.random_array((2000, 2000), density=0.05, format="csr", rng=0))
+    assert chosen == ["_blas_products", "_scipy_products", "_compiled_products"]
+
+
+def test_sums_agree_to_rounding_whatever_the_number_of_threads():
+    numba = pytest.importorskip("numba")
+    costs = random_costs(500, 0.2, 3)
+    x = np.random.default_rng(0).random(500)
+    results = []
+    before = numba.get_num_threads()
+    for threads in {1, before}:
+        numba.set_num_threads(threads)
+        results.append(np.concatenate(_compiled_products(costs)(x, x)))
+        results.append(np.concatenate(_compiled_products(costs)(x, x)))
+    numba.set_num_threads(before)
+    np.testing.assert_array_equal(results[0], results[1])
+    for result in results[1:]:
+        np.testing.assert_allclose(result, results[0], rtol=1e-13)
