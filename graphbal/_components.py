@@ -65,7 +65,7 @@ def strong_components(
     Parameters
     ----------
     indptr, indices : arrays of int, shapes (n + 1,) and (nnz,)
-        CSR arrays; row i holds the presynaptic j of the synapses j → i.
+        CSR arrays; row i holds the presynaptic j of the synapses j → i. Entries may repeat.
     keep : array of bool, shape (nnz,), optional
         Which entries count. All by default.
 
@@ -182,6 +182,9 @@ def _components_of(graph: sparse.csr_array) -> tuple[int, NDArray[np.int32]]:
     n = graph.shape[0]
     if n == 0:
         return 0, np.zeros(0, dtype=np.int32)
+    if not graph.has_canonical_format:
+        graph = graph.astype(bool, copy=True)
+        graph.sum_duplicates()  # SciPy never returns from a graph with repeated entries
     n_components, labels = sparse.csgraph.connected_components(graph, connection="strong")
     return int(n_components), labels.astype(np.int32, copy=False)
 
