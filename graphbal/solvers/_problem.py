@@ -107,7 +107,6 @@ class Solution:
     outgoing: Array
     converged: bool
     stats: dict[str, Any] = field(default_factory=dict)
-    exhausted: bool = False  # stopped at a limit on iterations, not where it could go no further
 
     def preceded_by(self, earlier: Solution) -> Solution:
         """Return this solution with the work of an earlier one, which it continued, added."""

@@ -21,6 +21,7 @@ WEAK = 1e-3
 VERY_WEAK = 1e-6  # where passes over the edges are dear
 COMPILED_ABOVE = 100_000  # synapses
 MAX_ROUNDS = 20
+ROUNDING = 1e-11  # shifts this small are those of the last digits
 
 
 def settle_clusters(
@@ -39,15 +40,15 @@ def settle_clusters(
     round gains the ratio of the strengths. The finest level is `descend`.
     """
     solution = descend(problem, start, tol, False)
-    for _ in range(MAX_ROUNDS):
-        if solution.exhausted:
+    for attempt in range(MAX_ROUNDS):
+        if attempt and not solution.converged:
             return solution
         n_clusters, clusters = strong_clusters(problem, solution)
         if n_clusters in (problem.n_components, problem.n):
             return solution
         coarse = _contracted(problem, solution.q, n_clusters, clusters)
         between = settle_clusters(descend, coarse, None, tol)
-        if not between.converged or np.abs(between.q).max(initial=0.0) <= 5 * tol:
+        if not between.converged or np.abs(between.q).max(initial=0.0) <= max(5 * tol, ROUNDING):
             return replace(solution, converged=solution.converged and between.converged)
         shifted = problem.centred(solution.q + between.q[clusters])
         moved = descend(problem, shifted, tol, True)

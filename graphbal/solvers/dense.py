@@ -14,8 +14,6 @@ Array = NDArray[np.float64]
 
 # Up to this many neurons a dense factorisation takes no more than a few seconds.
 DENSE_LIMIT = 2000
-# Below this reciprocal condition number a step is solved by elimination without subtraction.
-ILL_CONDITIONED = 1e-7
 
 
 def balance_dense(
@@ -58,7 +56,9 @@ def balance_dense(
         converged = imbalance <= tol and error <= 10 * tol
         if converged or history.steps > max_iterations or history.stalled():
             break
-        step = problem.centred(_newton_step(problem, costs, incoming - outgoing, through))
+        step = problem.centred(
+            _newton_step(problem, costs, incoming - outgoing, through, 2e-15 / tol)
+        )
         length = float(np.ptp(step)) if step.size else 0.0
         if imbalance <= tol and length <= 10 * tol:
             converged = True
@@ -82,8 +82,14 @@ def _rank_one_potentials(problem: Problem, incoming: Array, outgoing: Array) -> 
     return problem.centred(0.5 * ratio)
 
 
-def _newton_step(problem: Problem, costs: Array, gradients: Array, through: Array) -> Array:
-    """Solve L x = g for L = diag(through) − (C + Cᵀ)."""
+def _newton_step(
+    problem: Problem, costs: Array, gradients: Array, through: Array, ill_conditioned: float
+) -> Array:
+    """Solve L x = g for L = diag(through) − (C + Cᵀ).
+
+    Rounding in g costs Cholesky's solution about eps / rcond, so that below a reciprocal condition
+    number of `ill_conditioned` elimination without subtraction takes over.
+    """
     conductance = costs + costs.T
     scale = 1.0 / np.sqrt(through)
     # D^−½ L D^−½ plus the projector on its null space has eigenvalues in (0, 2].
@@ -103,7 +109,7 @@ def _newton_step(problem: Problem, costs: Array, gradients: Array, through: Arra
     factor, failed = linalg.lapack.dpotrf(matrix, lower=1, overwrite_a=0, clean=0)
     if not failed:
         rcond, _ = linalg.lapack.dpocon(factor, norm, uplo="L")
-        if rcond > ILL_CONDITIONED:
+        if rcond > ill_conditioned:
             x, _ = linalg.lapack.dpotrs(factor, scale * gradients, lower=1)
             return scale * x
     from graphbal.solvers._elimination import star_mesh

@@ -79,11 +79,11 @@ class Newton:
         """Balance the problem; see `graphbal.solvers.Solver`."""
 
         def descend(problem: Problem, start: Array | None, tol: float, settled: bool) -> Solution:
-            if self.linear == "direct" and problem.n <= DENSE_LIMIT:
-                return balance_dense(problem, start, tol, self.max_iterations, report)
             return _descend(problem, start, tol, settled, self, report)
 
         def settle(problem: Problem, start: Array | None, tol: float) -> Solution:
+            if self.linear == "direct" and problem.n <= DENSE_LIMIT:
+                return balance_dense(problem, start, tol, self.max_iterations, report)
             return settle_clusters(descend, problem, start, tol)
 
         return annealed(settle, problem, start, tol)
@@ -109,13 +109,12 @@ def _descend(
         state = _rank_one_start(problem, engine, state)
     error = 0.0 if settled else np.inf
     inner = 0
-    converged = exhausted = False
+    converged = False
     while True:
         imbalance = state.neuron_imbalance
         history.record(imbalance, state.total_cost, engine.n_passes)
         converged = imbalance <= tol and error <= 10 * tol
-        exhausted = history.steps > settings.max_iterations
-        if converged or exhausted or history.idles():
+        if converged or history.steps > settings.max_iterations or history.idles():
             break
         residual, wanted = min(0.3, imbalance) * imbalance, np.inf
         if residual <= 0.9 * tol:
@@ -123,8 +122,7 @@ def _descend(
             wanted = 5 * tol
         step = linear(state, residual, wanted)
         inner += step.iterations
-        exhausted = step.iterations >= settings.max_linear_iterations
-        if exhausted:
+        if step.iterations >= settings.max_linear_iterations:
             break
         length = float(np.abs(step.x).max(initial=0.0))
         if imbalance <= tol and length + step.error <= 10 * tol:
@@ -141,7 +139,7 @@ def _descend(
             linear = _LINEAR[settings.linear](problem, settings.max_linear_iterations)
             state = engine.at(np.zeros(problem.n))
     stats = history.stats(engine.n_passes) | {"linear_iterations": inner}
-    return Solution(base + state.q, state.incoming, state.outgoing, converged, stats, exhausted)
+    return Solution(base + state.q, state.incoming, state.outgoing, converged, stats)
 
 
 def _rank_one_start(problem: Problem, engine: Engine, state: State) -> State:

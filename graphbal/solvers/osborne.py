@@ -119,7 +119,7 @@ class Osborne:
             changes.append(change)
         stats = history.stats(engine.n_passes + 2 * len(changes)) | {"iterations": len(changes)}
         q = problem.centred(base + state.q)
-        return Solution(q, state.incoming, state.outgoing, converged, stats, not converged)
+        return Solution(q, state.incoming, state.outgoing, converged, stats)
 
 
 def _remaining_change(changes: list[float]) -> float:
