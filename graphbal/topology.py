@@ -72,7 +72,7 @@ def topology(network: Any, fixed: Any = None) -> Topology:
     True
     """
     net = as_network(network)
-    at = np.empty(0, dtype=np.intp) if fixed is None else np.unique(net.positions(fixed))
+    at = np.unique(_positions(net, fixed))
     graph = _merged(net, at)
     n_components, of_node = strong_components(graph.indptr, graph.indices, graph.keep)
     components = pd.Series(of_node[graph.node_of], index=net.neurons, name="component")
@@ -172,7 +172,7 @@ class Topology:
         """
         sizes = self.component_sizes.to_numpy().astype(float)
         of_neuron = self.components.to_numpy()
-        sizes[of_neuron[self.network.positions(self.fixed)]] = np.inf
+        sizes[of_neuron[_positions(self.network, self.fixed)]] = np.inf
         pairs = self.condensation
         rates = component_rates(sizes, pairs["pre"].to_numpy(), pairs["post"].to_numpy())
         return pd.Series(rates[of_neuron], index=self.network.neurons, name="divergence_rate")
@@ -255,7 +255,7 @@ class Topology:
     def _blocks(self) -> tuple[Blocks, NDArray[np.intp]]:
         """Return the blocks with synapses in the network's order, and the node of each neuron."""
         net = self.network
-        graph = _merged(net, net.positions(self.fixed))
+        graph = _merged(net, _positions(net, self.fixed))
         of_node = np.empty(graph.indptr.size - 1, dtype=np.int32)
         of_node[graph.node_of] = self.components.to_numpy()
         blocks = biconnected_blocks(graph.indptr, graph.indices, of_node, graph.keep)
@@ -280,6 +280,12 @@ class _Graph(NamedTuple):
     keep: NDArray[np.bool_] | None  # the entries of positive cost; None for all
     order: NDArray[np.intp] | None  # the synapse of each entry; None if they are the same
     node_of: NDArray[np.intp]  # by neuron
+
+
+def _positions(net: SynapticNetwork, fixed: Any) -> NDArray[np.intp]:
+    if fixed is None or (isinstance(fixed, pd.Index) and not len(fixed)):
+        return np.empty(0, dtype=np.intp)  # a look-up would cast all labels to objects
+    return net.positions(fixed)
 
 
 def _merged(net: SynapticNetwork, fixed: NDArray[np.intp]) -> _Graph:
