@@ -7,6 +7,7 @@ Whatever takes time to import is imported where it is used, so that ``--help`` a
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -127,6 +128,9 @@ app = typer.Typer(
 
 def main() -> None:
     """Run the command line."""
+    for stream in (sys.stdout, sys.stderr):
+        # Where the terminal cannot show an arrow or a label, a question mark beats a traceback.
+        stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     app()
 
 
@@ -289,7 +293,7 @@ def datasets_command(as_json: AsJson = False) -> None:
 
 def _load(
     source: str,
-    columns: dict[str, str | None],
+    columns: dict[str, Any],
     p: float | None,
     alpha: float | None,
     min_synapses: float,
@@ -303,6 +307,8 @@ def _load(
     path = Path(source)
     if source in datasets.names() and (path.is_dir() or not path.exists()):
         net = as_network(source, p, alpha)
+    elif path.is_dir():
+        raise InputError(f"{source}: this is a folder, not a file")
     elif path.exists() or path.suffix:
         net = io.read_network(path, p=p, alpha=alpha, **columns)
     else:
@@ -332,12 +338,12 @@ def _labels(net: SynapticNetwork, texts: list[str] | None) -> list[Any]:
             written.append(text)
     if net.neurons.dtype.kind not in "iu":
         return written
-    try:
-        return [int(text) for text in written]
-    except ValueError as error:
-        raise InputError(
-            f"the neurons of this network are labelled by integers; {error.args[0]}"
-        ) from error
+    for text in written:
+        if not re.fullmatch(r"[+-]?[0-9]+", text, re.ASCII):
+            raise InputError(
+                f"there is no neuron labelled {text!r} in this network; its labels are integers"
+            )
+    return [int(text) for text in written]
 
 
 # ---------------------------------------------------------------------- files
@@ -347,14 +353,18 @@ def _write_equilibrium(
     eq: Equilibrium, facts: dict[str, Any], folder: Path, figures: bool
 ) -> list[str]:
     """Write everything that is known about an equilibrium; return the names of the files."""
+    from concurrent.futures import ThreadPoolExecutor
+
     from graphbal.io import _replacing
 
-    _write_csv(eq.neurons().rename_axis("neuron").reset_index(), folder / "potentials.csv")
     edges = "edges.csv" if eq.original.n_synapses <= _LARGEST_CSV else "edges.parquet"
-    _write_edges(eq, folder / edges)
+    _write_csv(eq.neurons().rename_axis("neuron").reset_index(), folder / "potentials.csv")
+    with ThreadPoolExecutor(1) as pool:  # the figures are drawn while Arrow writes
+        drawing = pool.submit(_write_figures, eq, folder) if figures else None
+        _write_edges(eq, folder / edges)
+        drawn = drawing.result() if drawing else []
     # An earlier run may have left the other one, about another network.
     (folder / ("edges.parquet" if edges == "edges.csv" else "edges.csv")).unlink(missing_ok=True)
-    drawn = _write_figures(eq, folder) if figures else []
     with _replacing(folder / "summary.json") as file:
         file.write(_as_json(facts).encode() + b"\n")
     return ["potentials.csv", edges, *drawn, "summary.json"]
@@ -386,11 +396,12 @@ def _write_edges(eq: Equilibrium, path: Path) -> None:
         if path.suffix == ".csv":
             writer = csv.CSVWriter(file, first.schema)
         else:
-            # The balanced values are different for every synapse: nothing to gain by encoding.
+            # Dictionaries only where values repeat nearby. By its name, Arrow writes the file
+            # itself; through a Python object it takes twice as long.
             writer = parquet.ParquetWriter(
-                file,
+                file.name,
                 first.schema,
-                use_dictionary=["pre", "post", "weight", "cost"],
+                use_dictionary=["post", "weight", "cost"],
                 compression="none",
                 store_schema=False,
             )
@@ -444,7 +455,7 @@ def _write_figures(eq: Equilibrium, folder: Path) -> list[str]:
     from graphbal.io import _replacing
 
     names = []
-    style = {
+    style: Any = {
         "font.size": 8,
         "axes.spines.top": False,
         "axes.spines.right": False,
@@ -462,6 +473,7 @@ def _write_figures(eq: Equilibrium, folder: Path) -> list[str]:
                 names.append(f"{plot.__name__}.{suffix}")
                 with _replacing(folder / names[-1]) as file:
                     figure.savefig(file, format=suffix, dpi=300, metadata=metadata)
+                figure.set_layout_engine("none")  # laid out once is enough
     return names
 
 
@@ -493,7 +505,7 @@ def _equilibrium_report(eq: Equilibrium, facts: dict[str, Any]) -> Iterator[Rend
     import pandas as pd
 
     initial, total = facts["initial_cost"], facts["total_cost"]
-    share = f" ({-facts['drop'] / initial:+.1%})" if initial else ""
+    share = f" ({(total - initial) / initial:+.1%})" if initial else ""
     yield _grid(
         *_size_lines(facts),
         ("equilibrium", eq.message),
@@ -524,8 +536,8 @@ def _equilibrium_report(eq: Equilibrium, facts: dict[str, Any]) -> Iterator[Rend
     )
     before, after = eq.original.costs, eq.network.costs
     change = np.abs(after.data - before.data)
-    most = np.argpartition(-change, min(5, change.size) - 1)[:5] if change.size else []
-    most = sorted(most, key=lambda at: (-change[at], at))
+    most = np.argpartition(change, -min(5, change.size))[-5:]
+    most = most[np.argsort(-change[most], kind="stable")]
     post = np.searchsorted(before.indptr, most, side="right") - 1
     yield _table(
         "Synapses that change most",
@@ -550,11 +562,14 @@ def _topology_report(top: Topology, facts: dict[str, Any]) -> Iterator[Renderabl
         if facts["fixed"]:
             existence += ", or on a path between fixed neurons"
     else:
-        existence = f"none finite: {facts['vanishing_synapses']:,} synapse(s) vanish"
+        existence = f"none finite (vanishing synapses: {facts['vanishing_synapses']:,})"
     yield _grid(
         *_size_lines(facts),
-        ("largest", f"{facts['largest_component']:,} neurons in one component"),
-        ("blocks", f"{facts['blocks']:,} biconnected, {facts['cut_neurons']:,} cut neurons"),
+        ("largest", f"{_count(facts['largest_component'], 'neuron')} in one component"),
+        (
+            "blocks",
+            f"{facts['blocks']:,} biconnected, {_count(facts['cut_neurons'], 'cut neuron')}",
+        ),
         ("equilibrium", existence),
     )
     if facts["is_balanceable"]:
@@ -575,24 +590,27 @@ def _topology_report(top: Topology, facts: dict[str, Any]) -> Iterator[Renderabl
 
 
 def _size_lines(facts: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    yield (
-        "network",
-        f"{facts['source']}: {facts['neurons']:,} neurons, {facts['synapses']:,} synapses",
-    )
+    sizes = f"{_count(facts['neurons'], 'neuron')}, {_count(facts['synapses'], 'synapse')}"
+    yield "network", f"{facts['source']}: {sizes}"
     if own := facts["self_connections"]:
-        yield "", f"{own:,} of them self-connections, which cost but never change"
+        yield "", f"{_count(own, 'self-connection')} among them: cost, but never change"
     done = {
-        "repeated": "rows summed with an earlier one of the same pair",
-        "zeros": "synapses dropped because their weight is zero",
-        "below_threshold": "synapses dropped because their weight is below the minimum",
-        "self_connections": "self-connections dropped",
-        "outside_subset": "synapses dropped because a partner is not among the neurons kept",
+        "repeated": ("row", "summed with an earlier one of the same pair"),
+        "zeros": ("synapse", "dropped: weight zero"),
+        "below_threshold": ("synapse", "dropped: weight below the minimum"),
+        "self_connections": ("self-connection", "dropped"),
+        "outside_subset": ("synapse", "dropped: a partner is not among the neurons kept"),
     }
-    for name, words in done.items():
+    for name, (noun, words) in done.items():
         if number := facts["intake"][name]:
-            yield "", f"{number:,} {words}"
-    fixed = f", {facts['fixed']:,} neurons fixed" if facts["fixed"] else ""
+            yield "", f"{_count(number, noun)} {words}"
+    fixed = f", {_count(facts['fixed'], 'neuron')} fixed" if facts["fixed"] else ""
     yield "components", f"{facts['components']:,} strongly connected{fixed}"
+
+
+def _count(number: int, noun: str) -> str:
+    plural = noun if number == 1 else noun + "s"
+    return f"{number:,} {plural}"
 
 
 def _grid(*lines: tuple[str, str]) -> Table:
@@ -605,17 +623,18 @@ def _grid(*lines: tuple[str, str]) -> Table:
     return grid
 
 
-def _table(title: str, rows: pd.DataFrame, right: tuple[str, ...] = ()) -> Table:
+def _table(title: str, rows: pd.DataFrame, right: tuple[str, ...] = ()) -> RenderableType:
     from rich import box
+    from rich.console import Group
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(title=title or None, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
     for name in rows:
         table.add_column(str(name), justify="right" if name in right else "left", overflow="fold")
     for row in rows.itertuples(index=False):
         table.add_row(*(Text(str(cell)) for cell in row))
-    return table
+    return Group(Text(title, style="bold"), table) if title else table
 
 
 def _console() -> Console:
@@ -635,7 +654,7 @@ def _stage(text: str, shown: bool) -> AbstractContextManager[Any]:
 
 
 def _as_json(facts: Any) -> str:
-    return json.dumps(facts, indent=2, ensure_ascii=False)
+    return json.dumps(facts, indent=2)
 
 
 def _sentence(error: Exception) -> str:

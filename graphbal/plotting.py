@@ -17,12 +17,17 @@ if TYPE_CHECKING:
 
     from graphbal.balance import Equilibrium
 
+    Decades = tuple[float, float]
+
 __all__ = ["cost_before_after", "incoming_outgoing", "potential_distribution"]
 
 # The first colours of seaborn's "colorblind" palette, and its grey.
 BLUE, ORANGE, GREY = "#0173b2", "#de8f05", "#949494"
+_PALE = {BLUE: "#c5ddec", ORANGE: "#f3c677"}
+_DARK = {BLUE: "#00233a", ORANGE: ORANGE}
+_LAYER = {BLUE: 2, ORANGE: 4}  # the line of equality lies between
 _MOST_POINTS = 10_000  # drawn one by one; more are binned
-_BINS = 160
+_BINS = 120
 
 
 def cost_before_after(eq: Equilibrium, ax: Axes | None = None) -> Axes:
@@ -60,16 +65,20 @@ def cost_before_after(eq: Equilibrium, ax: Axes | None = None) -> Axes:
     n_free, n_vanishing = np.count_nonzero(before == 0), np.count_nonzero((before > 0) & ~shown)
     if not shown.all():
         before, after = before[shown], after[shown]
-    limits = _limits(before, after)
-    _identity(ax, limits, "unchanged")
-    _points(ax, before, after, limits, BLUE, "synapses", colorbar=True)
-    _log_axes(ax, limits)
+    bounds = _decades(before), _decades(after)
+    _points(ax, before, after, bounds, BLUE, "synapses", colorbar=True)
+    _log_axes(ax, bounds, "unchanged")
     ax.set(xlabel="cost before", ylabel="cost after")
-    _note(
-        ax,
-        _count(n_vanishing, "vanishing synapse", "not shown: cost 0 after"),
-        _count(n_free, "synapse", "not shown: cost 0 before"),
-    )
+    not_shown = [
+        f"{number:,} {what}"
+        for number, what in (
+            (n_vanishing, "vanishing synapses (cost 0)"),
+            (n_free, "of cost 0 from the start"),
+        )
+        if number
+    ]
+    if not_shown:
+        _note(ax, f"not shown: {', '.join(not_shown)}")
     return ax
 
 
@@ -112,20 +121,14 @@ def incoming_outgoing(eq: Equilibrium, ax: Axes | None = None) -> Axes:
         shown = (incoming > 0) & (outgoing > 0)
         drawn[when] = incoming[shown], outgoing[shown]
         missing[when] = np.count_nonzero(~shown)
-    limits = _limits(*drawn["before"], *drawn["after"])
-    _identity(ax, limits, "balanced")
+    both = _decades(*drawn["before"], *drawn["after"])
     for (when, (incoming, outgoing)), color in zip(drawn.items(), (BLUE, ORANGE), strict=True):
-        _points(ax, incoming, outgoing, limits, color, when)
-    _log_axes(ax, limits)
-    ax.set(xlabel="incoming cost", ylabel="outgoing cost")
-    ax.legend(loc="upper left", frameon=False, handlelength=1.2, borderpad=0.1)
-    _note(
-        ax,
-        *(
-            _count(number, "neuron", f"not shown: no cost in or out {when}")
-            for when, number in missing.items()
-        ),
-    )
+        _points(ax, incoming, outgoing, (both, both), color, when)
+    _log_axes(ax, (both, both), "balanced")
+    ax.set(xlabel="incoming cost", ylabel="outgoing cost", aspect="equal")
+    if any(missing.values()):
+        numbers = ", ".join(f"{number:,} {when}" for when, number in missing.items())
+        _note(ax, f"not shown (no cost in or out): {numbers}")
     return ax
 
 
@@ -159,7 +162,7 @@ def potential_distribution(eq: Equilibrium, ax: Axes | None = None) -> Axes:
     counts, edges = np.histogram(h, bins=n_bins, range=(low, high))
     ax.stairs(counts, edges, fill=True, color=BLUE, alpha=0.85, linewidth=0)
     ax.axvline(0, color=GREY, linewidth=0.8, linestyle="--")
-    ax.set(xlabel="potential $h$", ylabel="neurons", ylim=(0, 1.08 * counts.max()))
+    ax.set(xlabel="potential h", ylabel="neurons", ylim=(0, 1.08 * counts.max()))
     ax.text(0.98, 0.98, f"s.d. {h.std():.3g}", transform=ax.transAxes, ha="right", va="top")
     return ax
 
@@ -172,8 +175,8 @@ def _axes(ax: Axes | None) -> Axes:
     return plt.subplots(figsize=(3.5, 3.1), layout="constrained")[1]
 
 
-def _limits(*values: NDArray[np.float64]) -> tuple[float, float]:
-    """Return common limits in decades, a little wider than the positive values."""
+def _decades(*values: NDArray[np.float64]) -> Decades:
+    """Return the range of log10 of positive values, a little widened; (0, 1) if there are none."""
     present = [v for v in values if v.size]
     if not present:
         return 0.0, 1.0
@@ -183,89 +186,98 @@ def _limits(*values: NDArray[np.float64]) -> tuple[float, float]:
     return low - margin, high + margin
 
 
-def _log_axes(ax: Axes, limits: tuple[float, float]) -> None:
-    from matplotlib.ticker import LogLocator, NullFormatter
+def _log_axes(ax: Axes, bounds: tuple[Decades, Decades], identity: str) -> None:
+    """Set both axes to logarithmic, and draw and name the line on which both are equal."""
+    from matplotlib.ticker import LogLocator
 
-    ax.set(xscale="log", yscale="log", aspect="equal")
-    bounds = 10.0 ** np.array(limits)
-    ax.set(xlim=bounds, ylim=bounds)
+    low, high = 10.0 ** min(b[0] for b in bounds), 10.0 ** max(b[1] for b in bounds)
+    ax.plot(
+        [low, high],
+        [low, high],
+        color=GREY,
+        linewidth=0.8,
+        linestyle="--",
+        label=identity,
+        zorder=1,
+    )
+    ax.set(xscale="log", yscale="log")
+    ax.set(xlim=10.0 ** np.array(bounds[0]), ylim=10.0 ** np.array(bounds[1]))
     for axis in (ax.xaxis, ax.yaxis):
         axis.set_major_locator(LogLocator(numticks=6))
-        axis.set_minor_formatter(NullFormatter())
+        axis.set_major_formatter(_power_of_ten)
+    ax.minorticks_off()
+    # Above the axes, where it covers no point.
+    ax.legend(
+        loc="lower left",
+        bbox_to_anchor=(0, 1),
+        ncols=3,
+        frameon=False,
+        handlelength=1.4,
+        columnspacing=1.2,
+        borderpad=0.1,
+    )
 
 
-def _identity(ax: Axes, limits: tuple[float, float], label: str) -> None:
-    bounds = 10.0 ** np.array(limits)
-    ax.plot(bounds, bounds, color=GREY, linewidth=0.8, linestyle="--", label=label, zorder=0)
+def _power_of_ten(value: float, _position: float | None = None) -> str:
+    # Superscript characters: the mathematical typesetting takes longer than the rest of the plot.
+    return "10" + f"{np.log10(value):.0f}".translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
 
 
 def _points(
     ax: Axes,
     x: NDArray[np.float64],
     y: NDArray[np.float64],
-    limits: tuple[float, float],
+    bounds: tuple[Decades, Decades],
     color: str,
     label: str,
     colorbar: bool = False,
 ) -> None:
     """Draw points one by one, or, if there are many, the number of points in each bin."""
     if x.size <= _MOST_POINTS:
-        style: dict[str, Any] = {"marker": "o", "linestyle": "none", "markeredgewidth": 0}
         size = 3.0 if x.size < 1000 else 2.0
+        style: dict[str, Any] = {
+            "linestyle": "none",
+            "marker": "o",
+            "markeredgewidth": 0,
+            "zorder": _LAYER[color],
+        }
         ax.plot(
-            x, y, markersize=size, alpha=0.6, color=color, label=label, rasterized=True, **style
+            x, y, color=color, markersize=size, alpha=0.5, label=label, rasterized=True, **style
         )
         return
     from matplotlib.colors import LinearSegmentedColormap, LogNorm
 
-    counts = _bin_counts(x, y, limits)
-    edges = np.logspace(*limits, _BINS + 1)
-    pale = "#cfe3f0" if color == BLUE else "#fbe6c4"
-    shades = LinearSegmentedColormap.from_list(label, [pale, color, "#10202b"])
+    counts = _bin_counts(x, y, bounds)
+    shades = LinearSegmentedColormap.from_list(label, [_PALE[color], color, _DARK[color]])
     mesh = ax.pcolormesh(
-        edges,
-        edges,
+        *(np.logspace(*b, _BINS + 1) for b in bounds),
         np.ma.masked_equal(counts.T, 0),
         norm=LogNorm(1, max(counts.max(), 2)),
         cmap=shades,
         rasterized=True,
-        linewidth=0,
+        zorder=_LAYER[color],
     )
     if colorbar:
-        ax.figure.colorbar(mesh, ax=ax, label=f"{label} per bin", shrink=0.8)
+        bar = ax.figure.colorbar(mesh, ax=ax, label=f"{label} per bin", format=_power_of_ten)
+        bar.minorticks_off()
     else:
-        ax.plot([], [], "s", color=color, label=label)
+        ax.plot([], [], "s", color=color, markersize=4, label=label)
 
 
 def _bin_counts(
-    x: NDArray[np.float64], y: NDArray[np.float64], limits: tuple[float, float]
+    x: NDArray[np.float64], y: NDArray[np.float64], bounds: tuple[Decades, Decades]
 ) -> NDArray[np.int64]:
-    """Return the number of points in each bin, equally wide in log x and log y, O(points)."""
-    low, high = limits
-    scale = _BINS / (high - low)
+    """Return the number of points per bin [column, row], equally wide in log10 of x and y."""
     total = np.zeros(_BINS * _BINS, dtype=np.int64)
-    for start in range(0, x.size, 1 << 20):  # in parts that stay in the cache
-        part = slice(start, start + (1 << 20))
-        column = ((np.log10(x[part]) - low) * scale).astype(np.int64)
-        row = ((np.log10(y[part]) - low) * scale).astype(np.int64)
-        total += np.bincount(column * _BINS + row, minlength=total.size)
+    for start in range(0, x.size, 1 << 17):  # in parts that stay in the cache
+        column, row = (
+            ((np.log10(values[start : start + (1 << 17)]) - low) * (_BINS / (high - low)))
+            for values, (low, high) in zip((x, y), bounds, strict=True)
+        )
+        bins = column.astype(np.int32) * _BINS + row.astype(np.int32)
+        total += np.bincount(bins, minlength=total.size)
     return total.reshape(_BINS, _BINS)
 
 
-def _count(number: int, noun: str, what: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'} {what}" if number else ""
-
-
-def _note(ax: Axes, *lines: str) -> None:
-    text = "\n".join(line for line in lines if line)
-    if text:
-        ax.text(
-            0.98,
-            0.02,
-            text,
-            transform=ax.transAxes,
-            ha="right",
-            va="bottom",
-            fontsize="small",
-            bbox={"facecolor": "white", "alpha": 0.8, "edgecolor": "none", "pad": 1.5},
-        )
+def _note(ax: Axes, text: str) -> None:
+    ax.set_title(text, loc="left", fontsize="small", pad=17)  # above the legend
