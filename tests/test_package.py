@@ -15,6 +15,7 @@ import pytest
 import graphbal
 
 DOCS = Path(__file__).parents[1] / "docs"
+README = (DOCS.parent / "README.md").read_text()
 ROOMS = ("convert", "datasets", "engines", "ensembles", "errors", "io", "plotting", "solvers")
 
 
@@ -128,3 +129,19 @@ def test_layouts_that_are_recognised_are_documented():
     text = (DOCS / "files.md").read_text().lower()
     for name in {*sum(_PARTNERS, ()), *sum(_WEIGHTS, ())}:
         assert f"`{name}`" in text
+
+
+def test_python_of_the_readme_runs():
+    (code,) = re.findall(r"^```python\n(.*?)^```", README, re.M | re.S)
+    exec(compile(code, "README.md", "exec"), {})
+
+
+def test_readme_says_what_the_worm_says():
+    eq = graphbal.balance("celegans")
+    vanishing = eq.topology.vanishing_edges
+    assert f"{len(vanishing)} of its {eq.original.n_synapses:,} synapses" in README
+    assert f"{100 * eq.drop / eq.initial_cost:.1f} % less" in README
+    assert f"({eq.initial_cost:,.0f} → {eq.total_cost:,.0f} at p = 2" in README
+    assert f"{100 * vanishing['cost'].sum() / eq.drop:.0f} % of the drop" in README
+    assert len(graphbal.list_datasets()) == 12
+    assert "twelve connectomes" in README
