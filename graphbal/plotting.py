@@ -198,7 +198,7 @@ def _log_axes(ax: Axes, bounds: tuple[Decades, Decades], identity: str) -> None:
         linewidth=0.8,
         linestyle="--",
         label=identity,
-        zorder=1,
+        zorder=3,
     )
     ax.set(xscale="log", yscale="log")
     ax.set(xlim=10.0 ** np.array(bounds[0]), ylim=10.0 ** np.array(bounds[1]))
