@@ -1,0 +1,1 @@
+"""Benchmarks of graphbal against other software: ``python -m benchmarks``."""

@@ -1,0 +1,86 @@
+"""A table of 15 million rows, from the file to the files, as whole processes."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from benchmarks.accuracy import neuron_imbalance
+from benchmarks.harness import Line, against, child
+from graphbal import SynapticNetwork, ensembles
+
+TARGET = 2.5
+BY_HAND = Path(__file__).parent / "by_hand.py"
+
+
+def run(quick: bool) -> Iterator[Line]:
+    size = (30_000, 2_000_000) if quick else (139_255, 15_000_000)
+    net = ensembles.connectome_like(*size)
+    rng = np.random.default_rng(1)
+    # Ids as those of FlyWire: 64-bit, in an order that has nothing to do with the network's.
+    ids = 720_575_940_000_000_000 + rng.permutation(np.cumsum(rng.integers(1, 10_000, size[0])))
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        _write_table(ensembles.connectome_like(20_000, 1_500_000), np.arange(20_000), folder, None)
+        _balance(folder)  # compiles what the large one uses
+        for order, what in ((None, "rows by presynaptic neuron"), (rng, "rows in random order")):
+            if quick and order is not None:
+                return
+            _write_table(net, ids, folder, order)
+            child([BY_HAND, folder / "edges.parquet"])  # the file is in the page cache from here on
+            timed = against(
+                prepare=lambda: folder,
+                ours=_balance,
+                reference=lambda: child([BY_HAND, folder / "edges.parquet"]),
+                repeats=1 if quick else 3,
+            )
+            yield Line(
+                f"Parquet with 64-bit ids, {what}",
+                value=timed.ratio if _imbalance(net, ids, folder) <= 1e-9 else float("inf"),
+                unit="× by hand",
+                target=TARGET,
+                neurons=net.n_neurons,
+                synapses=net.n_synapses,
+                seconds=timed.seconds,
+                reference_seconds=timed.reference_seconds,
+                remark=f"{_remark(folder)}; shortest times {timed.best_ratio:.3g}",
+                details=timed.details(),
+            )
+
+
+def _write_table(
+    net: SynapticNetwork, ids: np.ndarray, folder: Path, order: np.random.Generator | None
+) -> None:
+    post = np.repeat(np.arange(net.n_neurons), np.diff(net.weights.indptr))
+    pre = net.weights.indices
+    rows = np.argsort(pre, kind="stable") if order is None else order.permutation(pre.size)
+    table = pd.DataFrame(
+        {
+            "pre_root_id": ids[pre[rows]],
+            "post_root_id": ids[post[rows]],
+            "syn_count": net.weights.data[rows].astype(np.int64),
+        }
+    )
+    table.to_parquet(folder / "edges.parquet", index=False)
+
+
+def _balance(folder: Path) -> None:
+    source, output = folder / "edges.parquet", folder / "balanced"
+    child(["-m", "graphbal", "balance", source, "-o", output, "--quiet"])
+
+
+def _imbalance(net: SynapticNetwork, ids: np.ndarray, folder: Path) -> float:
+    """Return the imbalance of the network at the potentials that were written."""
+    table = pd.read_csv(folder / "balanced" / "potentials.csv", index_col="neuron")
+    return neuron_imbalance(net.weights, 2, table["potential"].loc[ids].to_numpy())
+
+
+def _remark(folder: Path) -> str:
+    facts = json.loads((folder / "balanced" / "summary.json").read_text())
+    written = sum(file.stat().st_size for file in (folder / "balanced").iterdir())
+    return f"balance() itself {facts['seconds']:.1f} s; {written / 1e6:,.0f} MB written"
