@@ -27,7 +27,9 @@ def imbalance_bar(tol: float) -> Iterator[Callable[[dict[str, Any]], None]]:
         TimeElapsedColumn(),
     )
     console = Console(stderr=True)
-    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
         task = bar.add_task("balancing", total=-math.log10(tol), imbalance=1.0, passes=0)
 
         def report(step: dict[str, Any]) -> None:

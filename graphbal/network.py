@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from numbers import Real
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -118,7 +119,7 @@ class SynapticNetwork:
         if not self.neurons.is_unique:
             label = self.neurons[self.neurons.duplicated()][0]
             raise InputError(f"the label {label!r} is given to more than one neuron")
-        if not (np.isscalar(self.p) and np.isfinite(self.p) and self.p > 0):
+        if not (isinstance(self.p, Real) and np.isfinite(self.p) and self.p > 0):
             raise InputError(f"the exponent p is {self.p!r}; it must be a finite number above 0")
         object.__setattr__(self, "p", float(self.p))
         self._require_finite(self.weights.data, "weight")
@@ -443,7 +444,7 @@ class SynapticNetwork:
         return f"{self.neurons[pre]!r} → {self.neurons[post]!r}"
 
     def _require_finite(self, values: NDArray[np.float64], what: str) -> None:
-        # A finite sum proves finite terms without a second array; an overflowing one proves nothing.
+        # A finite sum proves finite terms without a second array; an infinite one proves nothing.
         with np.errstate(over="ignore", invalid="ignore"):
             if np.isfinite(values.sum()):
                 return
@@ -452,16 +453,19 @@ class SynapticNetwork:
             at = int(bad[0])
             raise InputError(f"the {what} of the synapse {self._name_of(at)} is {values[at]}")
 
-    def _aligned_alpha(self, alpha: Any) -> NDArray[np.float64]:
-        """Return α as an array of shape (), (1, n), (n, 1) or (n_synapses,)."""
+    def _aligned_alpha(self, alpha: Any) -> NDArray[np.float64] | sparse.csr_array:
+        """Return α as an array of shape (), (1, n) or (n, 1), or a CSR array on the support."""
         n = self.n_neurons
         if isinstance(alpha, (pd.Series, Mapping)):
             values = self.aligned(alpha, "α")[None, :]
         elif sparse.issparse(alpha):
             if alpha.shape != (n, n):
                 raise InputError(f"α has shape {alpha.shape}; a matrix must be ({n}, {n})")
-            post, pre = self._endpoints()
-            values = np.asarray(alpha.tocsr()[post, pre], dtype=np.float64).ravel()
+            if alpha.format == "csr" and np.may_share_memory(alpha.indices, self.weights.indices):
+                values = alpha.data  # already on the support, as `replace` passes it on
+            else:
+                post, pre = self._endpoints()
+                values = np.asarray(alpha.tocsr()[post, pre], dtype=np.float64).ravel()
         else:
             try:
                 values = np.array(alpha, dtype=np.float64)
@@ -486,11 +490,19 @@ class SynapticNetwork:
                 where = f" of the neuron {self.neurons[at]!r}"
             else:
                 where = f" of the synapse {self._name_of(at)}"
-            raise InputError(f"α{where} is {values.ravel()[at]}; it must be finite and not negative")
-        return values
+            raise InputError(
+                f"α{where} is {values.ravel()[at]}; it must be finite and not negative"
+            )
+        if values.ndim != 1:
+            return values
+        weights = self.weights
+        return sparse.csr_array((values, weights.indices, weights.indptr), shape=weights.shape)
 
     def _alpha_by_synapse(self) -> NDArray[np.float64]:
-        if self.alpha.ndim < 2:
+        """Return α as a scalar array or as one value per synapse, in the order of the weights."""
+        if sparse.issparse(self.alpha):
+            return self.alpha.data
+        if self.alpha.ndim == 0:
             return self.alpha
         post, pre = self._endpoints()
         return self.alpha[0, pre] if self.alpha.shape[0] == 1 else self.alpha[post, 0]

@@ -64,7 +64,11 @@ def cheapest_potentials(costs: np.ndarray, free: np.ndarray) -> np.ndarray:
         return (np.diag(c.sum(axis=0) + c.sum(axis=1)) - c - c.T)[np.ix_(free, free)]
 
     found = optimize.minimize(
-        value, np.zeros(free.sum()), jac=gradient, hess=hessian, method="trust-exact",
+        value,
+        np.zeros(free.sum()),
+        jac=gradient,
+        hess=hessian,
+        method="trust-exact",
         options={"gtol": 1e-12 * costs.sum(), "maxiter": 500},
     )
     q = np.zeros(len(costs))
@@ -73,22 +77,26 @@ def cheapest_potentials(costs: np.ndarray, free: np.ndarray) -> np.ndarray:
 
 
 def flow(costs: np.ndarray, times: np.ndarray) -> np.ndarray:
-    """Integrate dq/dt = in − out from q = 0; return q at the given times, one row each."""
+    """Integrate dq/dt = in − out from q = 0; return q at the given times, one row each.
+
+    Time is logarithmic, t = e^s − 1: late in the flow q changes as log t.
+    """
 
     def costs_at(q):
         return costs * np.exp(q[None, :] - q[:, None])
 
-    def rate(_, q):
+    def rate(s, q):
         c = costs_at(q)
-        return c.sum(axis=1) - c.sum(axis=0)
+        return np.exp(s) * (c.sum(axis=1) - c.sum(axis=0))
 
-    def jacobian(_, q):
+    def jacobian(s, q):
         c = costs_at(q)
-        return c + c.T - np.diag(c.sum(axis=0) + c.sum(axis=1))
+        return np.exp(s) * (c + c.T - np.diag(c.sum(axis=0) + c.sum(axis=1)))
 
+    s = np.log1p(times)
+    start = np.zeros(len(costs))
     solution = solve_ivp(
-        rate, (0, times[-1]), np.zeros(len(costs)), method="Radau", jac=jacobian, t_eval=times,
-        rtol=1e-10, atol=1e-12,
+        rate, (0, s[-1]), start, method="Radau", jac=jacobian, t_eval=s, rtol=1e-8, atol=1e-9
     )
     assert solution.success
     return solution.y.T

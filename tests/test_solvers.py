@@ -1,3 +1,5 @@
+import itertools
+
 import mpmath
 import numpy as np
 import pytest
@@ -196,7 +198,7 @@ def test_trees_and_cacti_are_closed_block_by_block(n, seed, kind):
         hub = rng.integers(k)
         length = 1 if kind == "tree" else min(rng.integers(1, 6), n - k)
         walk = [hub, *range(k, k + length), hub]
-        for a, b in zip(walk[:-1], walk[1:], strict=True):
+        for a, b in itertools.pairwise(walk):
             costs[a, b] = rng.lognormal(sigma=2)
             if length == 1 or rng.random() < 0.5:
                 costs[b, a] = rng.lognormal(sigma=2)
@@ -283,7 +285,7 @@ def test_blocks_without_closed_form_are_solved_apart_and_glued():
 @pytest.mark.parametrize(
     ("solver", "message"),
     [
-        (lambda: Newton("lu"), "choose one of cg, amg, direct"),
+        (lambda: Newton("lu"), "choose one of auto, cg, amg, direct"),
         (lambda: Newton(max_iterations=0), "max_iterations is 0"),
         (lambda: Osborne("sorted"), "choose 'cyclic' or 'random'"),
         (lambda: Osborne(max_sweeps=0), "max_sweeps is 0"),

@@ -1,4 +1,4 @@
-"""The compiled edge pass. Importing this module imports Numba."""
+"""Compiled passes over the edges. Importing this module imports Numba."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
-__all__ = ["gather_scatter"]
+__all__ = ["gather_scatter", "reciprocal_sum"]
 
 
 @njit(parallel=True, cache=True, nogil=True)
@@ -25,7 +25,7 @@ def gather_scatter(
 
     Block b of the rows, ``bounds[b]:bounds[b + 1]``, scatters into its own copy ``pairs[b, :, 1]``,
     beside the x it gathers from (``pairs[b, :, 0]``): one random access an entry, and no atomics.
-    The blocks are summed in order, so the result does not depend on the number of threads.
+    The blocks are summed in order, so the result depends on their number in rounding only.
     """
     n = x.size
     n_blocks = bounds.size - 1
@@ -48,3 +48,29 @@ def gather_scatter(
         for b in range(n_blocks):
             total += pairs[b, j, 1]
         scattered[j] = total
+
+
+@njit(parallel=True, cache=True, nogil=True)
+def reciprocal_sum(
+    indptr: NDArray[np.integer], indices: NDArray[np.integer], costs: NDArray[np.float64]
+) -> float:
+    """Return Σ √(c_ij c_ji) over a CSR matrix with sorted rows; a reverse is found by bisection."""
+    n = indptr.size - 1
+    by_row = np.zeros(n)
+    for i in prange(n):
+        total = 0.0
+        for e in range(indptr[i], indptr[i + 1]):
+            j = indices[e]
+            if j > i:
+                continue
+            low, high = indptr[j], indptr[j + 1]
+            while low < high:
+                middle = (low + high) // 2
+                if indices[middle] < i:
+                    low = middle + 1
+                else:
+                    high = middle
+            if low < indptr[j + 1] and indices[low] == i:
+                total += (1.0 if i == j else 2.0) * np.sqrt(costs[e] * costs[low])
+        by_row[i] = total
+    return by_row.sum()

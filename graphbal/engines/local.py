@@ -14,7 +14,7 @@ __all__ = ["Engine", "State", "local_engine"]
 Array = NDArray[np.float64]
 Products = Callable[[Array, Array], tuple[Array, Array]]
 
-# Below this many synapses a pass takes less time than importing the compiler.
+# Below this many synapses a pass takes less time than starting threads.
 SMALL = 100_000
 # A matrix at least this full goes to BLAS.
 DENSE_FILL = 0.5
@@ -141,7 +141,9 @@ def _compiled_products(costs: sparse.csr_array) -> Products:
     n = costs.shape[0]
     n_blocks = get_num_threads()
     # Rows are cut into blocks of as many entries each. Unsigned indices spare a sign test an entry.
-    bounds = np.searchsorted(costs.indptr, np.linspace(0, costs.nnz, n_blocks + 1)).astype(np.uint64)
+    bounds = np.searchsorted(costs.indptr, np.linspace(0, costs.nnz, n_blocks + 1)).astype(
+        np.uint64
+    )
     bounds[0], bounds[-1] = 0, n
     unsigned = np.uint32 if costs.indptr.dtype == np.int32 else np.uint64
     indptr, indices = costs.indptr.view(unsigned), costs.indices.view(unsigned)

@@ -46,7 +46,7 @@ def linked_by_strong_synapses(
                     found += 1
                     if found == few:
                         break
-        if n_parts == 1:
+        if n_parts <= 1:
             break
     labels = np.empty(n, dtype=np.int32)
     n_labels = 0

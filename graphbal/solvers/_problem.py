@@ -16,6 +16,8 @@ __all__ = ["WIDE", "History", "Problem", "Report", "Solution", "Solver"]
 Array = NDArray[np.float64]
 Report = Callable[[dict[str, Any]], None]
 
+# Range of log costs that a descent from the plain start takes in its stride.
+MODERATE_RANGE = 40.0
 # Potentials that span more than this are moved into the costs, lest e^q or 1/e^q overflow.
 WIDE = 200.0
 
@@ -56,6 +58,23 @@ class Problem:
         return self.costs.nnz < 1_000_000
 
     @cached_property
+    def is_wide(self) -> bool:
+        """Whether costs span more orders of magnitude than iterations take in their stride.
+
+        What counts is what neurons pass on, the largest costs in and out of each; a lone tiny
+        synapse beside them does no harm.
+        """
+        costs = self.costs
+        if costs.nnz == 0 or _log_span(costs.data) <= MODERATE_RANGE:
+            return False
+        outgoing = np.zeros(self.n)
+        np.maximum.at(outgoing, costs.indices, costs.data)
+        filled = np.diff(costs.indptr) > 0
+        incoming = np.maximum.reduceat(costs.data, costs.indptr[:-1][filled])
+        through = np.concatenate([incoming, outgoing[outgoing > 0]])
+        return _log_span(through) > MODERATE_RANGE
+
+    @cached_property
     def sizes(self) -> NDArray[np.intp]:
         """Number of neurons of each component."""
         return np.bincount(self.components, minlength=self.n_components)
@@ -86,16 +105,21 @@ class Problem:
         does. Costs below the smallest float are raised to it, so that no synapse is lost.
         """
         post, pre = self.endpoints()
-        exponent = np.log(self.costs.data)
-        exponent += q[pre]
-        exponent -= q[post]
-        with np.errstate(under="ignore"):
+        with np.errstate(divide="ignore", under="ignore"):
+            exponent = np.log(self.costs.data)
+            exponent += q[pre]
+            exponent -= q[post]
             values = np.exp(exponent, out=exponent)
-        np.maximum(values, np.finfo(float).tiny, out=values)
+        np.maximum(values, np.finfo(float).tiny, out=values, where=self.costs.data > 0)
         costs = sparse.csr_array(
             (values, self.costs.indices, self.costs.indptr), shape=self.costs.shape
         )
         return Problem(costs, self.components, self.n_components)
+
+
+def _log_span(values: Array) -> float:
+    positive = values[values > 0] if values.min() <= 0 else values
+    return float(np.log(positive.max()) - np.log(positive.min()))
 
 
 @dataclass(frozen=True, eq=False)

@@ -224,7 +224,16 @@ def close_blocks(
                 entering[other] = leaving[other] = -np.inf
         if not balanced:
             is_open[b] = not _close_ring(
-                size, first, slot_ptr, slot, posts, indices, entries, log_costs, local, members,
+                size,
+                first,
+                slot_ptr,
+                slot,
+                posts,
+                indices,
+                entries,
+                log_costs,
+                local,
+                members,
                 relative,
             )
         relative[root] = relative_root
@@ -235,8 +244,18 @@ def close_blocks(
 
 @njit(cache=True)
 def _close_ring(
-    size, first, slot_ptr, slot, posts, indices, entries, log_costs, local, members, relative
-):  # type: ignore[no-untyped-def]
+    size: int,
+    first: int,
+    slot_ptr: NDArray[np.integer],
+    slot: NDArray[np.integer],
+    posts: NDArray[np.integer],
+    indices: NDArray[np.integer],
+    entries: NDArray[np.integer],
+    log_costs: NDArray[np.float64],
+    local: NDArray[np.integer],
+    members: NDArray[np.integer],
+    relative: NDArray[np.float64],
+) -> bool:
     """Solve the block if it is a ring, directed or reciprocal or between; say whether it was."""
     following = np.full((2, size), -1, dtype=np.int32)
     for a in range(size):
@@ -281,7 +300,7 @@ def glue(
     block_of: NDArray[np.int32],
     block_roots: NDArray[np.int32],
 ) -> NDArray[np.float64]:
-    """Add up potentials outward from the roots: q of a neuron is its own plus its block's root's."""
+    """Add up potentials outward from the roots: q of a neuron is its own plus its root's."""
     n = relative.size
     q = relative.copy()
     # Neurons by block; a block comes after the block that holds its root.

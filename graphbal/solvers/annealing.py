@@ -7,22 +7,14 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from graphbal.solvers._problem import Problem, Solution
+from graphbal.solvers._problem import MODERATE_RANGE, Problem, Solution
 
-__all__ = ["MODERATE_RANGE", "annealed", "log_range"]
+__all__ = ["annealed"]
 
 Array = NDArray[np.float64]
 
-# Range of log costs that a descent from the plain start takes in its stride.
-MODERATE_RANGE = 40.0
 # What an intermediate stage is balanced to; the next one starts from twice its potentials.
 STAGE_TOL = 0.1
-
-
-def log_range(problem: Problem) -> float:
-    """Return the logarithm of the ratio of the largest to the smallest cost."""
-    costs = problem.costs.data
-    return float(np.log(costs.max()) - np.log(costs.min())) if costs.size else 0.0
 
 
 def annealed(
@@ -39,9 +31,9 @@ def annealed(
     twice the last ones are a good start, and the number of stages grows with the logarithm of the
     range.
     """
-    span = log_range(problem)
-    if start is not None or span <= MODERATE_RANGE:
+    if start is not None or not problem.is_wide:
         return solve(problem, start, tol)
+    span = float(np.log(problem.costs.data.max()) - np.log(problem.costs.data.min()))
     stages = int(np.ceil(np.log2(span / MODERATE_RANGE)))
     solution = solve(problem.tempered(0.5**stages), None, STAGE_TOL)
     for stage in range(stages - 1, -1, -1):

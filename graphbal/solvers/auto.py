@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from graphbal.solvers._problem import Problem, Report, Solution
 from graphbal.solvers.closed_form import solve_by_blocks
-from graphbal.solvers.annealing import MODERATE_RANGE, log_range
 from graphbal.solvers.dense import DENSE_LIMIT
 from graphbal.solvers.newton import Newton
 from graphbal.solvers.osborne import Osborne
@@ -18,14 +17,9 @@ __all__ = ["Auto"]
 
 Array = NDArray[np.float64]
 
-# Up to this many neurons a dense factorisation takes a small fraction of a second,
-SMALL = 1000
-# and up to this many nothing is faster.
+# Networks of more neurons than this, with fewer synapses each, are worth taking apart into blocks.
 TINY = 200
-# Networks with fewer synapses a neuron are worth taking apart into blocks.
 SPARSE = 8
-# Conjugate gradients that take longer than this on one system make way for multigrid.
-PATIENCE = 25
 
 
 @dataclass(frozen=True)
@@ -34,10 +28,8 @@ class Auto:
 
     - Sparse networks of more than 200 neurons (up to 8 synapses each): their biconnected blocks
       apart, in closed form where there is one, the others as below.
-    - Up to 1,000 neurons: `Newton` with a dense factorisation.
-    - Costs over more than 17 orders of magnitude: the same up to 2,000 neurons, `Osborne` above.
-    - Otherwise `Newton` with conjugate gradients; if those are slow, because the network's diameter
-      is large or parts of it hang on little, with multigrid from where they stopped.
+    - `Newton`, which chooses how to solve its linear systems by how conjugate gradients fare.
+    - Where costs span many orders of magnitude in more than 2,000 neurons, `Osborne`.
 
     ``eq.stats["solver"]`` and ``eq.stats["why"]`` tell what was chosen and why.
 
@@ -46,7 +38,7 @@ class Auto:
     >>> import graphbal as gb
     >>> eq = gb.balance([[0, 4.0], [1.0, 0]])
     >>> eq.stats["why"]
-    '2 neurons: few enough for dense factorisation'
+    '1 synapses a neuron: conjugate gradients suffice'
     """
 
     def solve(
@@ -59,33 +51,13 @@ class Auto:
         solution = solve_by_blocks(
             problem, tol, lambda rest: _iterate(rest, None, tol, report), report
         )
-        return _because(
-            solution, f"{solution.stats['blocks']:,} biconnected blocks, each in closed form"
-        )
+        why = f"{solution.stats['blocks']:,} biconnected blocks, each in closed form"
+        return replace(solution, stats={"why": why} | solution.stats)
 
 
-def _iterate(
-    problem: Problem, start: Array | None, tol: float, report: Report | None
-) -> Solution:
-    if problem.n <= SMALL:
-        solution = Newton("direct").solve(problem, start, tol, report)
-        return _because(solution, f"{problem.n:,} neurons: few enough for dense factorisation")
-    span = log_range(problem)
-    if span > MODERATE_RANGE:
-        wide = Newton("direct") if problem.n <= DENSE_LIMIT else Osborne()
-        return _because(
-            wide.solve(problem, start, tol, report),
-            f"costs span {span / np.log(10):.0f} orders of magnitude: conjugate gradients would fail",
-        )
-    quick = Newton("cg", max_linear_iterations=PATIENCE)
-    solution = quick.solve(problem, start, tol, report)
-    if solution.converged:
-        return _because(solution, f"{problem.costs.nnz / problem.n:.0f} synapses a neuron: "
-                                  "well connected, conjugate gradients are fast")
-    thorough = Newton("amg").solve(problem, solution.q, tol, report).preceded_by(solution)
-    return _because(thorough, f"conjugate gradients took more than {PATIENCE} iterations: multigrid")
-
-
-def _because(solution: Solution, why: str) -> Solution:
-    """Note why, unless a part of the solution has said so already."""
-    return replace(solution, stats={"why": why} | solution.stats)
+def _iterate(problem: Problem, start: Array | None, tol: float, report: Report | None) -> Solution:
+    if problem.is_wide and problem.n > DENSE_LIMIT:
+        solution = Osborne().solve(problem, start, tol, report)
+        why = "costs span too many orders of magnitude for linear systems of this size"
+        return replace(solution, stats=solution.stats | {"why": why})
+    return Newton().solve(problem, start, tol, report)

@@ -8,7 +8,6 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.sparse import csgraph
 
 from graphbal.solvers._problem import WIDE, Problem, Solution
 
@@ -19,7 +18,6 @@ Array = NDArray[np.float64]
 # A synapse this much weaker than a cluster's typical ones does not hold it together.
 WEAK = 1e-3
 VERY_WEAK = 1e-6  # where passes over the edges are dear
-COMPILED_ABOVE = 100_000  # synapses
 MAX_ROUNDS = 20
 ROUNDING = 1e-11  # shifts this small are those of the last digits
 
@@ -61,10 +59,10 @@ def strong_clusters(problem: Problem, solution: Solution) -> tuple[int, NDArray[
     """Return clusters whose neurons hang together by strong synapses.
 
     A cluster's scale is the largest mean incoming cost of a synapse of any of its neurons; within
-    it, synapses of at least `WEAK` (`VERY_WEAK`) times that scale connect all neurons. Scales must not be
-    neurons' own: a path of ever weaker synapses, or a weak neuron between two strong clusters,
-    would hide a thread. Hence the parts connected at the largest scale of all come first, then
-    clusters are split until each is connected at its own scale.
+    it, synapses of at least `WEAK` (`VERY_WEAK`) times that scale connect all neurons. Scales must
+    not be neurons' own: a path of ever weaker synapses, or a weak neuron between two strong
+    clusters, would hide a thread. Hence the parts connected at the largest scale of all come first,
+    then clusters are split until each is connected at its own scale.
     """
     costs, q = problem.costs, solution.q
     typical = solution.incoming / np.maximum(np.diff(costs.indptr), 1)
@@ -84,27 +82,16 @@ def strong_clusters(problem: Problem, solution: Solution) -> tuple[int, NDArray[
         scale = largest[clusters]
 
 
-def _linker(
-    problem: Problem, q: Array
-) -> Callable[[Array], tuple[int, NDArray[np.integer]]]:
+def _linker(problem: Problem, q: Array) -> Callable[[Array], tuple[int, NDArray[np.integer]]]:
     """Return a function from what is weak at each neuron to the parts that strong synapses join."""
-    costs = problem.costs
-    if costs.nnz >= COMPILED_ABOVE and np.ptp(q) < WIDE:
-        from graphbal.solvers._clusters import linked_by_strong_synapses
+    from graphbal.solvers._clusters import linked_by_strong_synapses
 
-        gain = np.exp(q)
-        return lambda weak: linked_by_strong_synapses(
-            costs.indptr, costs.indices, costs.data, gain, weak
-        )
-    post, pre = problem.endpoints()
-    here = problem.shifted(q).costs.data
-
-    def linked(weak: Array) -> tuple[int, NDArray[np.integer]]:
-        strong = here >= np.maximum(weak[post], weak[pre])
-        links = sparse.coo_array((strong[strong], (post[strong], pre[strong])), shape=costs.shape)
-        return csgraph.connected_components(links, directed=False)
-
-    return linked
+    if np.ptp(q) > WIDE:
+        problem, q = problem.shifted(q), np.zeros(problem.n)
+    costs, gain = problem.costs, np.exp(q)
+    return lambda weak: linked_by_strong_synapses(
+        costs.indptr, costs.indices, costs.data, gain, weak
+    )
 
 
 def _contracted(

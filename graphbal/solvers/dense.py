@@ -28,7 +28,8 @@ def balance_dense(
     history = History("newton (dense)", report)
     post, pre = problem.endpoints()
     log_costs = np.full((problem.n, problem.n), -np.inf)
-    log_costs[post, pre] = np.log(problem.costs.data)
+    with np.errstate(divide="ignore"):
+        log_costs[post, pre] = np.log(problem.costs.data)
 
     def at(q: Array) -> tuple[Array, Array, Array, float]:
         with np.errstate(over="ignore"):

@@ -85,13 +85,13 @@ def multigrid_cg(problem: Problem, max_iterations: int) -> LinearSolver:
         fresh = precondition is None
         while True:
             if precondition is None:
-                precondition = _multigrid_cycle(laplacian)
+                precondition = _multigrid_cycle(problem, laplacian)
             # A hierarchy from an earlier step may take twice its first effort, then it is renewed.
             limit = max_iterations if fresh else 2 * usual + 4
             step = _conjugate_gradients(
                 laplacian.dot,
                 state.gradients,
-                lambda r: problem.centred(precondition(r)),
+                precondition,
                 state.through,
                 residual,
                 error,
@@ -147,7 +147,7 @@ def assembled_laplacian(problem: Problem, state: State) -> sparse.csr_array:
     return sparse.csr_array(sparse.diags_array(state.through) - (here + here.T))
 
 
-def _multigrid_cycle(laplacian: sparse.csr_array) -> Callable[[Array], Array]:
+def _multigrid_cycle(problem: Problem, laplacian: sparse.csr_array) -> Callable[[Array], Array]:
     import pyamg
 
     # Strength of connection matters only where the conductances of a neighbourhood differ much.
@@ -163,7 +163,7 @@ def _multigrid_cycle(laplacian: sparse.csr_array) -> Callable[[Array], Array]:
         coarse_solver="pinv",
     )
     cycle = hierarchy.aspreconditioner(cycle="V")
-    return cycle.matvec
+    return lambda r: problem.centred(cycle.matvec(r))
 
 
 def _conjugate_gradients(

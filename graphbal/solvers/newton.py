@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -20,6 +20,14 @@ from graphbal.solvers.dense import DENSE_LIMIT, balance_dense
 __all__ = ["Newton"]
 
 Array = NDArray[np.float64]
+
+# Below this many synapses a descent is one compiled call.
+COMPACT = 100_000
+# Conjugate gradients that take longer than this on one system make way for another method.
+PATIENCE = 60
+COMPACT_PATIENCE = 500  # where iterations are cheap beside setting up anything else
+# Up to this many neurons that is a dense factorisation.
+SMALL = 1000
 
 _LINEAR: dict[str, Callable[[Problem, int], laplacian.LinearSolver]] = {
     "cg": laplacian.jacobi_cg,
@@ -39,11 +47,13 @@ class Newton:
 
     Parameters
     ----------
-    linear : {"cg", "amg", "direct"}
+    linear : {"auto", "cg", "amg", "direct"}
         How Laplacian systems are solved: conjugate gradients with the diagonal as preconditioner
         (well-connected networks), or with algebraic multigrid (large diameter); or a
         factorisation (small or nearly tree-like; dense, without subtraction where conductances
-        differ widely, up to 2,000 neurons).
+        differ widely, up to 2,000 neurons). The default tries the first, and where that is slow
+        goes on from its potentials with the last (up to 1,000 neurons) or the second; costs over
+        many orders of magnitude go to the last at once.
     max_iterations : int
         Newton steps before giving up.
     max_linear_iterations : int
@@ -62,13 +72,13 @@ class Newton:
     [0.3466, -0.3466]
     """
 
-    linear: Literal["cg", "amg", "direct"] = "cg"
+    linear: Literal["auto", "cg", "amg", "direct"] = "auto"
     max_iterations: int = 100
     max_linear_iterations: int = 1000
 
     def __post_init__(self) -> None:
-        if self.linear not in _LINEAR:
-            raise InputError(f"linear is {self.linear!r}; choose one of {', '.join(_LINEAR)}")
+        if self.linear not in ("auto", *_LINEAR):
+            raise InputError(f"linear is {self.linear!r}; choose one of auto, {', '.join(_LINEAR)}")
         for name in ("max_iterations", "max_linear_iterations"):
             if getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be at least 1")
@@ -77,8 +87,15 @@ class Newton:
         self, problem: Problem, start: Array | None, tol: float, report: Report | None = None
     ) -> Solution:
         """Balance the problem; see `graphbal.solvers.Solver`."""
+        if self.linear == "auto":
+            return self._solve_somehow(problem, start, tol, report)
 
         def descend(problem: Problem, start: Array | None, tol: float, settled: bool) -> Solution:
+            if self.linear == "cg" and problem.costs.nnz < COMPACT:
+                solution = _descend_compactly(problem, start, tol, settled, self, report)
+                if np.ptp(solution.q) <= WIDE:
+                    return solution
+                start = solution.q
             return _descend(problem, start, tol, settled, self, report)
 
         def settle(problem: Problem, start: Array | None, tol: float) -> Solution:
@@ -87,6 +104,61 @@ class Newton:
             return settle_clusters(descend, problem, start, tol)
 
         return annealed(settle, problem, start, tol)
+
+    def _solve_somehow(
+        self, problem: Problem, start: Array | None, tol: float, report: Report | None
+    ) -> Solution:
+        def by(linear: Literal["cg", "amg", "direct"], start: Array | None, why: str) -> Solution:
+            limit = patience if linear == "cg" else self.max_linear_iterations
+            method = replace(self, linear=linear, max_linear_iterations=limit)
+            solution = method.solve(problem, start, tol, report)
+            return replace(solution, stats=solution.stats | {"why": why})
+
+        n, m = problem.n, problem.costs.nnz
+        patience = COMPACT_PATIENCE if m < COMPACT else PATIENCE
+        if problem.is_wide and n <= DENSE_LIMIT:
+            return by("direct", start, "costs span too many orders of magnitude for iteration")
+        quick = by(
+            "cg", start, f"{m / max(n, 1):.0f} synapses a neuron: conjugate gradients suffice"
+        )
+        if quick.converged:
+            return quick
+        slow = f"conjugate gradients needed more than {patience} iterations"
+        if n <= SMALL:
+            thorough = by("direct", quick.q, f"{slow}: dense factorisation")
+        else:
+            thorough = by("amg", quick.q, f"{slow}: multigrid")
+        return thorough.preceded_by(quick)
+
+
+def _descend_compactly(
+    problem: Problem,
+    start: Array | None,
+    tol: float,
+    settled: bool,
+    settings: Newton,
+    report: Report | None,
+) -> Solution:
+    """Run Newton's method in one compiled function; see `_descend`."""
+    from graphbal.solvers._compact import newton_cg
+
+    q = np.zeros(problem.n)
+    shift = None
+    if start is not None and np.ptp(start) > WIDE:
+        problem, shift = problem.shifted(start), start
+    elif start is not None:
+        q[:] = start
+    costs = problem.costs
+    converged, incoming, outgoing, imbalances, totals, inner = newton_cg(
+        *(costs.indptr, costs.indices, costs.data, q, start is None, settled, tol, WIDE),
+        *(settings.max_iterations, settings.max_linear_iterations),
+    )
+    history = History("newton", report)
+    for imbalance, total in zip(imbalances.tolist(), totals.tolist(), strict=True):
+        history.record(imbalance, total, history.steps + inner + 1)
+    stats = history.stats(history.steps + inner) | {"linear_iterations": inner}
+    q = problem.centred(q) if shift is None else q + shift
+    return Solution(q, incoming, outgoing, converged, stats)
 
 
 def _descend(
@@ -116,7 +188,7 @@ def _descend(
         converged = imbalance <= tol and error <= 10 * tol
         if converged or history.steps > settings.max_iterations or history.idles():
             break
-        residual, wanted = min(0.3, imbalance) * imbalance, np.inf
+        residual, wanted = max(min(0.3, imbalance) * imbalance, 1e-15), np.inf
         if residual <= 0.9 * tol:
             residual = 1e-14 if problem.affords_scrutiny else min(0.9 * tol, 0.3 * imbalance)
             wanted = 5 * tol

@@ -24,9 +24,10 @@ Array = NDArray[np.float64]
 class Osborne:
     r"""Osborne's iteration: cyclic coordinate descent on the total cost.
 
-    Each step balances one neuron exactly, :math:`e^{2 p h_i} = (C E)_i / (C^T Z)_i` with E = e^{ph},
-    Z = 1/E [1]_. Random orders have the better guarantee [2]_. A sweep costs two products with the
-    matrix; on networks of large diameter thousands may be needed, and `Newton` is the better choice.
+    Each step balances one neuron exactly, :math:`e^{2 p h_i} = (C E)_i / (C^T Z)_i` with
+    :math:`E = e^{ph}`, :math:`Z = 1/E` [1]_. Random orders have the better guarantee [2]_. A sweep
+    costs two products with the matrix; on networks of large diameter thousands may be needed, and
+    `Newton` is the better choice.
 
     The iteration stops when the imbalance is below the tolerance and the potentials, extrapolated
     from the rate at which their changes shrink, are known to ten times the tolerance.
