@@ -20,6 +20,7 @@ from graphbal.convert import as_network
 from graphbal.errors import ConvergenceWarning, InfeasibleError, InputError
 from graphbal.network import SynapticNetwork
 from graphbal.solvers import Auto, ClosedForm, Newton, Osborne, Problem, Solution, Solver
+from graphbal.solvers._problem import relative_imbalance
 from graphbal.topology import Topology, topology
 
 if TYPE_CHECKING:
@@ -107,7 +108,7 @@ class Equilibrium:
     @cached_property
     def initial_neuron_imbalance(self) -> float:
         """Largest relative imbalance of a free neuron before balancing."""
-        return _relative_imbalance(*self._initial_costs, self._free)
+        return relative_imbalance(*(side[self._free] for side in self._initial_costs))
 
     @cached_property
     def drop_bounds(self) -> tuple[float, float]:
@@ -345,7 +346,7 @@ def balance(
     if merged is not None:
         free[merged] = False
     through = float(incoming.sum())
-    neuron_imbalance = _relative_imbalance(incoming, outgoing, free)
+    neuron_imbalance = relative_imbalance(incoming[free], outgoing[free])
     eq = Equilibrium(
         original=net,
         potentials=pd.Series(h, index=net.neurons, name="potential"),
@@ -446,6 +447,7 @@ def _problem(net: SynapticNetwork, top: Topology) -> tuple[Problem, NDArray[np.i
             off_diagonal = costs.data.copy()
             off_diagonal[:: n + 1] = 0.0
             cleared = sparse.csr_array((off_diagonal, costs.indices, costs.indptr), costs.shape)
+            cleared.has_canonical_format = True
             unchanging = float(costs.data[:: n + 1].sum())
             return Problem(cleared, components, top.n_components), node_of, unchanging
     if len(top.fixed):
@@ -474,14 +476,6 @@ def _reciprocal_cost(costs: sparse.csr_array) -> float:
     from graphbal.engines._kernels import reciprocal_sum
 
     return float(reciprocal_sum(costs.indptr, costs.indices, costs.data))
-
-
-def _relative_imbalance(incoming: Array, outgoing: Array, free: NDArray[np.bool_]) -> float:
-    through = incoming + outgoing
-    apart = np.divide(
-        np.abs(incoming - outgoing), through, out=np.zeros_like(through), where=through > 0
-    )
-    return float(apart[free].max(initial=0.0))
 
 
 def _infeasible_message(top: Topology) -> str:

@@ -111,7 +111,8 @@ def from_scipy(
 ) -> SynapticNetwork:
     """Read a sparse or dense matrix J, row = postsynaptic, column = presynaptic.
 
-    A canonical float64 CSR matrix (sorted, no duplicates, no stored zeros) is shared, not copied;
+    A canonical float64 CSR matrix (sorted, no duplicates, no stored zeros) and a dense float64
+    array in row order without zeros are shared, not copied;
     otherwise duplicates are summed and zeros dropped in a copy. The matrix given never changes.
 
     Parameters
@@ -146,7 +147,7 @@ def from_scipy(
     1
     """
     if not sparse.issparse(weights):
-        matrix, intake = sparse.csr_array(_dense(weights)), Intake()
+        matrix, intake = _from_dense(_dense(weights)), Intake()
     else:
         matrix, intake = _canonical(weights)
     n = matrix.shape[0]
@@ -172,12 +173,25 @@ def _dense(weights: Any) -> NDArray[np.float64]:
         array = array.astype(np.float64, copy=False)
     except (TypeError, ValueError) as error:
         raise InputError(f"the weight matrix must hold real numbers: {error}") from error
-    if not np.isfinite(array).all():
+    with np.errstate(over="ignore", invalid="ignore"):
+        suspicious = not np.isfinite(array.sum())  # overflow, perhaps
+    if suspicious and not np.isfinite(array).all():
         row, column = np.argwhere(~np.isfinite(array))[0]
         raise InputError(
             f"the weight in row {row}, column {column} (counting from 0) is {array[row, column]}"
         )
     return array
+
+
+def _from_dense(array: NDArray[np.float64]) -> sparse.csr_array:
+    """Return a dense matrix as CSR; one without zeros shares its memory."""
+    n = len(array)
+    if n == 0 or not array.all():
+        return sparse.csr_array(array)
+    index = sparse.get_index_dtype(maxval=n * n)
+    indices = np.tile(np.arange(n, dtype=index), n)
+    indptr = np.arange(0, n * n + 1, n, dtype=index)
+    return sparse.csr_array((array.ravel(), indices, indptr), shape=array.shape)
 
 
 def _canonical(given: Any) -> tuple[sparse.csr_array, Intake]:

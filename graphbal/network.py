@@ -270,14 +270,13 @@ class SynapticNetwork:
             are not zero.
         """
         weights = self.weights
-        magnitude = np.abs(weights.data)
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-            if self.p == 1:
-                values = magnitude
-            elif self.p == 2:
-                values = np.square(magnitude, out=magnitude)
+            if self.p == 2:
+                values = np.square(weights.data)
             else:
-                values = np.power(magnitude, self.p, out=magnitude)
+                values = np.abs(weights.data)
+                if self.p != 1:
+                    np.power(values, self.p, out=values)
             alpha = self.alpha
             if alpha.ndim == 0:
                 if alpha != 1:
@@ -300,7 +299,9 @@ class SynapticNetwork:
                     f"{self._name_of(int(np.flatnonzero(lost)[0]))} is too small for a "
                     "floating-point number; rescale the weights or choose a smaller p"
                 )
-        return sparse.csr_array((values, weights.indices, weights.indptr), shape=weights.shape)
+        costs = sparse.csr_array((values, weights.indices, weights.indptr), shape=weights.shape)
+        costs.has_canonical_format = True  # as the weights are, by contract
+        return costs
 
     @cached_property
     def total_cost(self) -> float:

@@ -74,7 +74,10 @@ def topology(network: Any, fixed: Any = None) -> Topology:
     net = as_network(network)
     at = np.unique(_positions(net, fixed))
     graph = _merged(net, at)
-    n_components, of_node = strong_components(graph.indptr, graph.indices, graph.keep)
+    if net.n_synapses == net.n_neurons**2 > 0 and graph.keep is None:
+        n_components, of_node = 1, np.zeros(graph.indptr.size - 1, dtype=np.int32)
+    else:
+        n_components, of_node = strong_components(graph.indptr, graph.indices, graph.keep)
     components = pd.Series(of_node[graph.node_of], index=net.neurons, name="component")
     return Topology(net, net.neurons.take(at), components, n_components)
 

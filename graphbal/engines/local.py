@@ -18,6 +18,8 @@ Products = Callable[[Array, Array], tuple[Array, Array]]
 SMALL = 100_000
 # A matrix at least this full goes to BLAS.
 DENSE_FILL = 0.5
+# and is read in blocks of this many rows.
+BLAS_ROWS = 512
 
 
 class Engine:
@@ -123,9 +125,20 @@ def local_engine(costs: sparse.csr_array) -> Engine:
 
 
 def _blas_products(costs: sparse.csr_array) -> Products:
-    full = costs.nnz == costs.shape[0] ** 2 and costs.has_sorted_indices
+    n = costs.shape[0]
+    full = costs.nnz == n * n and costs.has_sorted_indices
     dense = costs.data.reshape(costs.shape) if full else costs.toarray()
-    return lambda x, y: (dense @ x, y @ dense)
+    blocks = [slice(k, k + BLAS_ROWS) for k in range(0, n, BLAS_ROWS)]
+
+    def products(x: Array, y: Array) -> tuple[Array, Array]:
+        # Both products of a block of rows follow each other, while the block is in the cache.
+        gathered, scattered = np.empty(n), np.zeros(n)
+        for rows in blocks:
+            np.dot(dense[rows], x, out=gathered[rows])
+            scattered += y[rows] @ dense[rows]
+        return gathered, scattered
+
+    return products
 
 
 def _scipy_products(costs: sparse.csr_array) -> Products:

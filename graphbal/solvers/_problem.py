@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-__all__ = ["WIDE", "History", "Problem", "Report", "Solution", "Solver"]
+__all__ = ["WIDE", "History", "Problem", "Report", "Solution", "Solver", "relative_imbalance"]
 
 Array = NDArray[np.float64]
 Report = Callable[[dict[str, Any]], None]
@@ -65,6 +65,9 @@ class Problem:
         synapse beside them does no harm.
         """
         costs = self.costs
+        if costs.nnz == self.n**2 > 0:
+            full = costs.data.reshape(costs.shape)
+            return _log_span(np.concatenate([full.max(axis=0), full.max(axis=1)])) > MODERATE_RANGE
         if costs.nnz == 0 or _log_span(costs.data) <= MODERATE_RANGE:
             return False
         outgoing = np.zeros(self.n)
@@ -118,7 +121,9 @@ class Problem:
 
 
 def _log_span(values: Array) -> float:
-    positive = values[values > 0] if values.min() <= 0 else values
+    positive = values if values.min() > 0 else values[values > 0]
+    if positive.size == 0:
+        return 0.0
     return float(np.log(positive.max()) - np.log(positive.min()))
 
 
@@ -151,6 +156,14 @@ class Solver(Protocol):
     ) -> Solution:
         """Balance every neuron of the problem to ``neuron_imbalance <= tol``."""
         ...
+
+
+def relative_imbalance(incoming: Array, outgoing: Array) -> float:
+    """Return the largest |in − out| / (in + out); a neuron without cost counts as balanced."""
+    through = incoming + outgoing
+    apart = np.abs(incoming - outgoing)
+    np.divide(apart, through, out=apart, where=through > 0)
+    return float(apart.max(initial=0.0))
 
 
 class History:

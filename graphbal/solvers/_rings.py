@@ -10,14 +10,24 @@ from numpy.typing import NDArray
 
 __all__ = ["close_blocks", "glue"]
 
+LOG_2 = math.log(2.0)
+
+
+@njit(cache=True)
+def _asinh(y: float) -> float:
+    """Return asinh y for y ≥ 0, accurate for small y too."""
+    if y < 0.03:
+        z = y * y
+        return y * (1.0 - z * (1 / 6 - z * (3 / 40 - z * (15 / 336 - z * (105 / 3456)))))
+    return math.log(y + math.sqrt(1.0 + y * y))
+
 
 @njit(cache=True)
 def _circulate(forward: NDArray[np.float64], backward: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the potential drops x_k = q_k − q_{k+1} along a ring from its log costs.
 
     With s = √(ab) and m = ½ log(a/b), a pair carries the net flow a e^x − b e^−x = 2 s sinh(m + x),
-    a one-way synapse a e^x. All flows are one circulation K, and Σ x = 0 determines it. Seen as a
-    function of log K the sum is convex and increasing; Newton's method from above cannot overshoot.
+    a one-way synapse a e^x. All flows are one circulation K, and Σ x = 0 determines it.
     """
     length = forward.size
     drops = np.empty(length)
@@ -41,19 +51,39 @@ def _circulate(forward: NDArray[np.float64], backward: NDArray[np.float64]) -> N
         clockwise = turn >= 0
     if not clockwise:
         turn = -turn
-    if one_way == 0 and turn == 0.0:
-        for k in range(length):
-            drops[k] = -0.5 * (forward[k] - backward[k])
-        return drops
-    # log K from above: asinh(y) ≥ log 2y makes every term at least its value here.
-    log_k = (turn + one_way_sum + height) / length
+    sign = 1.0 if clockwise else -1.0
+
     if one_way == 0 and turn < length:
-        # A weak circulation is small beside the strengths: find it from below in K itself, where
-        # the sum is concave, and start Newton's method in log K only from there.
+        # Σ asinh(K / 2s) = turn is concave in K: Newton's method from below cannot overshoot.
+        # Strengths are taken relative to their geometric mean.
+        mean = height / length
         stiffness = 0.0
         for k in range(length):
-            stiffness += 0.5 * math.exp(-0.5 * (forward[k] + backward[k]) + height / length)
-        log_k = min(log_k, math.log(turn / stiffness) + height / length + 1.0)
+            drops[k] = 0.5 * math.exp(mean - 0.5 * (forward[k] + backward[k]))  # 1 / 2s
+            stiffness += drops[k]
+        circulation = turn / stiffness
+        for _ in range(200):
+            value = -turn
+            slope = 0.0
+            lost = 0.0
+            for k in range(length):
+                y = circulation * drops[k]
+                term = _asinh(y) - lost
+                total = value + term
+                lost = (total - value) - term
+                value = total
+                slope += drops[k] / math.sqrt(1.0 + y * y)
+            step = -value / slope
+            circulation += step
+            if abs(step) <= 1e-8 * circulation:  # its square is left
+                break
+        for k in range(length):
+            drops[k] = sign * _asinh(circulation * drops[k]) - 0.5 * (forward[k] - backward[k])
+        return drops
+
+    # In log K the sum is convex: Newton's method from above, where asinh(y) ≥ log 2y makes every
+    # term at least its value, cannot overshoot; and K may overflow.
+    log_k = (turn + one_way_sum + height) / length
     for _ in range(200):
         value = one_way * log_k - one_way_sum - turn
         lost = 0.0
@@ -61,37 +91,30 @@ def _circulate(forward: NDArray[np.float64], backward: NDArray[np.float64]) -> N
         for k in range(length):
             if forward[k] == -np.inf or backward[k] == -np.inf:
                 continue
-            t = log_k - 0.6931471805599453 - 0.5 * (forward[k] + backward[k])
+            t = log_k - LOG_2 - 0.5 * (forward[k] + backward[k])
             if t > 20.0:
-                term = t + 0.6931471805599453
+                term = t + LOG_2
                 slope += 1.0
             else:
                 y = math.exp(t)
-                root = math.sqrt(1.0 + y * y)
-                # asinh y, accurate for small y too
-                term = math.log1p(y + y * y / (1.0 + root))
-                slope += y / root
+                term = _asinh(y)
+                slope += y / math.sqrt(1.0 + y * y)
             term -= lost
             total = value + term
             lost = (total - value) - term
             value = total
         step = value / slope
         log_k -= step
-        if abs(step) <= 1e-15 * max(1.0, abs(log_k)) or abs(value) <= 1e-15 * turn:
+        if abs(step) <= 1e-8:
             break
     for k in range(length):
-        sign = 1.0 if clockwise else -1.0
         if backward[k] == -np.inf:
             drops[k] = log_k - forward[k]
         elif forward[k] == -np.inf:
             drops[k] = backward[k] - log_k
         else:
-            t = log_k - 0.6931471805599453 - 0.5 * (forward[k] + backward[k])
-            if t > 20.0:
-                term = t + 0.6931471805599453
-            else:
-                y = math.exp(t)
-                term = math.log1p(y + y * y / (1.0 + math.sqrt(1.0 + y * y)))
+            t = log_k - LOG_2 - 0.5 * (forward[k] + backward[k])
+            term = t + LOG_2 if t > 20.0 else _asinh(math.exp(t))
             drops[k] = sign * term - 0.5 * (forward[k] - backward[k])
     return drops
 
@@ -182,16 +205,32 @@ def close_blocks(
             a = local[indices[entries[k]]]
             slot[slot_ptr[a + 1]] = 2 * (k - first) + 1
             slot_ptr[a + 1] += 1
+        relative_root = relative[root]
+        relative[root] = 0.0
+        if size > 2 and last - first <= 2 * size:
+            closed = _close_ring(
+                size,
+                first,
+                slot_ptr,
+                slot,
+                posts,
+                indices,
+                entries,
+                log_costs,
+                local,
+                members,
+                relative,
+            )
+        else:
+            closed = False
         # Detailed balance: sum ½ log(c_out/c_in) along a spanning tree, then look for a pair that
         # disagrees.
         seen[:size] = False
         seen[0] = True
         queue[0] = 0
         head, tail = 0, 1
-        relative_root = relative[root]
-        relative[root] = 0.0
         balanced = True
-        while head < tail and balanced:
+        while head < tail and balanced and not closed:
             a = queue[head]
             head += 1
             for s in range(slot_ptr[a], slot_ptr[a + 1]):
@@ -222,20 +261,7 @@ def close_blocks(
                 k = first + slot[s] // 2
                 other = local[indices[entries[k]]] if slot[s] % 2 == 0 else local[posts[k]]
                 entering[other] = leaving[other] = -np.inf
-        if not balanced:
-            is_open[b] = not _close_ring(
-                size,
-                first,
-                slot_ptr,
-                slot,
-                posts,
-                indices,
-                entries,
-                log_costs,
-                local,
-                members,
-                relative,
-            )
+        is_open[b] = not (closed or balanced)
         relative[root] = relative_root
         for v in range(size):
             local[members[v]] = -1

@@ -10,9 +10,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from graphbal._components import Blocks, biconnected_blocks
-from graphbal.engines import local_engine
 from graphbal.errors import InputError
-from graphbal.solvers._problem import History, Problem, Report, Solution
+from graphbal.solvers._problem import History, Problem, Report, Solution, relative_imbalance
 
 __all__ = ["ClosedForm", "solve_by_blocks"]
 
@@ -80,11 +79,12 @@ def solve_by_blocks(
     from graphbal.solvers._rings import close_blocks, glue
 
     costs = problem.costs
+    log_costs = np.log(costs.data)
     blocks = biconnected_blocks(costs.indptr, costs.indices)
     relative, block_of, is_open = close_blocks(
         costs.indptr,
         costs.indices,
-        np.log(costs.data),
+        log_costs,
         blocks.block_of_entry,
         blocks.block_roots,
         0.01 * tol,
@@ -102,13 +102,18 @@ def solve_by_blocks(
         relative[neuron_of] = (solution.q - solution.q[root_of])[: neuron_of.size]
         stats |= solution.stats
     q = problem.centred(glue(relative, block_of, blocks.block_roots))
-    engine = local_engine(problem.shifted(q).costs)
-    state = engine.at(np.zeros(problem.n))
+    post, pre = problem.endpoints()
+    log_costs += q[pre]
+    log_costs -= q[post]
+    here = np.exp(log_costs, out=log_costs)
+    incoming: Array = np.bincount(post, weights=here, minlength=problem.n)
+    outgoing: Array = np.bincount(pre, weights=here, minlength=problem.n)
     if not is_open.any():
-        history.record(state.neuron_imbalance, state.total_cost, 1)
+        imbalance = relative_imbalance(incoming, outgoing)
+        history.record(imbalance, float(incoming.sum()), 1)
         stats |= history.stats(1)
-        converged = state.neuron_imbalance <= tol
-    return Solution(q, state.incoming, state.outgoing, converged, stats)
+        converged = imbalance <= tol
+    return Solution(q, incoming, outgoing, converged, stats)
 
 
 def _open_problem(
