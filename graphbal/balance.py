@@ -159,6 +159,28 @@ class Equilibrium:
             }
         )
 
+    def largest_potentials(self, top: int = 5) -> pd.Series:
+        """Return the `top` potentials of largest magnitude, the largest first."""
+        magnitude = -self.potentials.abs().to_numpy()
+        return self.potentials.iloc[np.argsort(magnitude, kind="stable")[:top]]
+
+    def most_changed_synapses(self, top: int = 5) -> pd.DataFrame:
+        """Return the `top` synapses whose cost changes most: pre, post, cost, balanced_cost."""
+        net, before, after = self.original, self.original.costs, self.network.costs
+        change = np.abs(after.data - before.data)
+        top = min(top, change.size)
+        most = np.argpartition(change, -top)[-top:] if top else np.empty(0, dtype=np.intp)
+        most = most[np.argsort(-change[most], kind="stable")]
+        post = np.searchsorted(before.indptr, most, side="right") - 1
+        return pd.DataFrame(
+            {
+                "pre": net.neurons.take(before.indices[most]),
+                "post": net.neurons.take(post),
+                "cost": before.data[most],
+                "balanced_cost": after.data[most],
+            }
+        )
+
     def to_dict(self) -> dict[str, Any]:
         """Return the scalars of the result as plain Python objects."""
         net, top = self.original, self.topology
@@ -206,9 +228,13 @@ class Equilibrium:
             f"{facts['iterations']} iterations, {facts['edge_passes']} edge passes, "
             f"{facts['seconds']:.2g} s",
         ]
-        largest = self.potentials.abs().nlargest(top).index
         lines += ["largest potentials"]
-        lines += [f"  {label!s:<24} {self.potentials[label]:+.4f}" for label in largest]
+        lines += [f"  {label!s:<24} {h:+.4f}" for label, h in self.largest_potentials(top).items()]
+        lines += ["synapses that change most"]
+        lines += [
+            f"  {f'{row.pre!s} → {row.post!s}':<24} {row.cost:.6g} → {row.balanced_cost:.6g}"
+            for row in self.most_changed_synapses(top).itertuples()
+        ]
         return "\n".join(lines)
 
     @cached_property

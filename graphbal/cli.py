@@ -321,7 +321,7 @@ def _load(
             f"{', '.join(datasets.names())}"
         )
     chosen = None if neurons is None else _labels(net, neurons)
-    return io._select(net, min_synapses, drop_self_connections, chosen)
+    return io.selected(net, min_synapses, drop_self_connections, chosen)
 
 
 def _labels(net: SynapticNetwork, texts: list[str] | None) -> list[Any]:
@@ -355,7 +355,7 @@ def _write_equilibrium(
     """Write everything that is known about an equilibrium; return the names of the files."""
     from concurrent.futures import ThreadPoolExecutor
 
-    from graphbal.io import _replacing
+    from graphbal.io import replacing
 
     edges = "edges.csv" if eq.original.n_synapses <= _LARGEST_CSV else "edges.parquet"
     _write_csv(eq.neurons().rename_axis("neuron").reset_index(), folder / "potentials.csv")
@@ -365,7 +365,7 @@ def _write_equilibrium(
         drawn = drawing.result() if drawing else []
     # An earlier run may have left the other one, about another network.
     (folder / ("edges.parquet" if edges == "edges.csv" else "edges.csv")).unlink(missing_ok=True)
-    with _replacing(folder / "summary.json") as file:
+    with replacing(folder / "summary.json") as file:
         file.write(_as_json(facts).encode() + b"\n")
     return ["potentials.csv", edges, *drawn, "summary.json"]
 
@@ -374,13 +374,13 @@ def _write_csv(table: pd.DataFrame, path: Path) -> None:
     import pyarrow as pa
     from pyarrow import csv
 
-    from graphbal.io import _replacing
+    from graphbal.io import replacing
 
     columns = {
         str(name): _arrow_labels(table[name]) if table[name].dtype == object else table[name]
         for name in table
     }
-    with _replacing(path) as file:
+    with replacing(path) as file:
         csv.write_csv(pa.table(columns), file)
 
 
@@ -388,11 +388,11 @@ def _write_edges(eq: Equilibrium, path: Path) -> None:
     """Write one row per synapse, a million at a time."""
     from pyarrow import csv, parquet
 
-    from graphbal.io import _replacing
+    from graphbal.io import replacing
 
     batches = _edge_batches(eq)
     first = next(batches)
-    with _replacing(path) as file:
+    with replacing(path) as file:
         if path.suffix == ".csv":
             writer = csv.CSVWriter(file, first.schema)
         else:
@@ -452,7 +452,7 @@ def _write_figures(eq: Equilibrium, folder: Path) -> list[str]:
     from matplotlib.figure import Figure
 
     from graphbal import plotting
-    from graphbal.io import _replacing
+    from graphbal.io import replacing
 
     names = []
     style: Any = {
@@ -471,7 +471,7 @@ def _write_figures(eq: Equilibrium, folder: Path) -> list[str]:
             plot(eq, figure.add_subplot())
             for suffix, metadata in (("png", None), ("svg", {"Date": None})):
                 names.append(f"{plot.__name__}.{suffix}")
-                with _replacing(folder / names[-1]) as file:
+                with replacing(folder / names[-1]) as file:
                     figure.savefig(file, format=suffix, dpi=300, metadata=metadata)
                 figure.set_layout_engine("none")  # laid out once is enough
     return names
@@ -480,12 +480,12 @@ def _write_figures(eq: Equilibrium, folder: Path) -> list[str]:
 def _write_topology(top: Topology, facts: dict[str, Any], folder: Path) -> None:
     import pandas as pd
 
-    from graphbal.io import _replacing
+    from graphbal.io import replacing
 
     table = pd.DataFrame({"component": top.components, "divergence_rate": top.divergence_rates})
     _write_csv(table.rename_axis("neuron").reset_index(), folder / "components.csv")
     _write_csv(top.vanishing_edges, folder / "vanishing.csv")
-    with _replacing(folder / "topology.json") as file:
+    with replacing(folder / "topology.json") as file:
         file.write(_as_json(facts).encode() + b"\n")
 
 
@@ -501,7 +501,6 @@ def _facts(source: str, net: SynapticNetwork) -> dict[str, Any]:
 
 
 def _equilibrium_report(eq: Equilibrium, facts: dict[str, Any]) -> Iterator[RenderableType]:
-    import numpy as np
     import pandas as pd
 
     initial, total = facts["initial_cost"], facts["total_cost"]
@@ -527,30 +526,17 @@ def _equilibrium_report(eq: Equilibrium, facts: dict[str, Any]) -> Iterator[Rend
             f"{facts['edge_passes']} passes over the synapses",
         ),
     )
-    h = eq.potentials
-    largest = h.iloc[np.argsort(-h.abs().to_numpy(), kind="stable")[:5]]
+    largest = eq.largest_potentials()
     yield _table(
         "Largest potentials",
         pd.DataFrame({"neuron": largest.index, "h": largest.map("{:+.4f}".format).to_numpy()}),
         right=("h",),
     )
-    before, after = eq.original.costs, eq.network.costs
-    change = np.abs(after.data - before.data)
-    most = np.argpartition(change, -min(5, change.size))[-5:]
-    most = most[np.argsort(-change[most], kind="stable")]
-    post = np.searchsorted(before.indptr, most, side="right") - 1
-    yield _table(
-        "Synapses that change most",
-        pd.DataFrame(
-            {
-                "pre": eq.original.neurons[before.indices[most]],
-                "post": eq.original.neurons[post],
-                "cost before": [f"{cost:.6g}" for cost in before.data[most]],
-                "cost after": [f"{cost:.6g}" for cost in after.data[most]],
-            }
-        ),
-        right=("cost before", "cost after"),
-    )
+    changed = eq.most_changed_synapses()
+    for column in ("cost", "balanced_cost"):
+        changed[column] = changed[column].map("{:.6g}".format)
+    changed.columns = ["pre", "post", "cost before", "cost after"]
+    yield _table("Synapses that change most", changed, right=("cost before", "cost after"))
 
 
 def _topology_report(top: Topology, facts: dict[str, Any]) -> Iterator[RenderableType]:

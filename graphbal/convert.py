@@ -486,8 +486,10 @@ def recognise_columns(
     by_name: dict[str, list[str]] = {}
     for column in columns:
         by_name.setdefault(column.strip().lower(), []).append(column)
-    if pre is not None and pre == post:
-        raise InputError(f"the column {pre!r} is named for both pre and post")
+    named = [name for name in (pre, post, weight) if name is not None]
+    for name in named:
+        if named.count(name) > 1:
+            raise InputError(f"the column {name!r} is named twice, for pre, post or weight")
     if (pre is None) != (post is None):
         raise InputError("name both the pre and the post column, or neither")
     if pre is None or post is None:

@@ -292,11 +292,8 @@ def test_a_file_wins_over_a_dataset_and_a_folder_does_not(tmp_path, monkeypatch)
         (["TABLE", "--tol", "-1"], "tol"),
         (["TABLE", "--p", "0"], "p is 0"),
         (["TABLE", "--alpha", "-2"], "-2"),
-        pytest.param(
-            ["TABLE", "--on-infeasible", "raise"],
-            str(BIG + 3),
-            marks=pytest.mark.xfail(reason="balance prints integer labels through a float"),
-        ),
+        (["TABLE", "--on-infeasible", "raise"], str(BIG + 3)),
+        (["TABLE", "--pre", "pre", "--post", "post", "--weight", "pre"], "named twice"),
         (["TABLE", "-o", "TABLE"], "synapses.csv"),
     ],
 )

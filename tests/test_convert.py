@@ -284,7 +284,7 @@ def test_the_signed_weight_of_shiu_et_al_is_preferred():
         ("pre post weight", {"weight": "w"}, "no column called 'w'; its columns are 'pre'"),
         ("a b w w", {"pre": "a", "post": "b", "weight": "w"}, "2 columns called 'w'"),
         ("a b c", {"pre": "a"}, "both the pre and the post"),
-        ("a b c", {"pre": "a", "post": "a"}, "'a' is named for both"),
+        ("a b c", {"pre": "a", "post": "a"}, "'a' is named twice"),
     ],
 )
 def test_missing_or_ambiguous_columns_are_refused_with_the_list(columns, named, words):

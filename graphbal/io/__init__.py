@@ -132,7 +132,7 @@ def read_network(
         if path.stat().st_size == 0:
             raise InputError("the file is empty")
         network = family.read(path, name, pre=pre, post=post, weight=weight)
-        network = _select(network, min_synapses, drop_self_connections, neurons)
+        network = selected(network, min_synapses, drop_self_connections, neurons)
     except (InputError, OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise InputError(f"{path}: {reason}") from error
@@ -178,7 +178,7 @@ def write_network(
     network, path = as_network(network), Path(path)
     name, family = _family(path, format)
     try:
-        with _replacing(path) as file:
+        with replacing(path) as file:
             if path.suffix.lower() == ".gz":
                 import gzip
 
@@ -210,7 +210,7 @@ def _family(path: Path, format: str | None) -> tuple[str, ModuleType]:
 
 
 @contextmanager
-def _replacing(path: Path) -> Iterator[IO[bytes]]:
+def replacing(path: Path) -> Iterator[IO[bytes]]:
     """Open a new file that takes the place of `path` when, and only when, all went well."""
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
@@ -224,7 +224,7 @@ def _replacing(path: Path) -> Iterator[IO[bytes]]:
         raise
 
 
-def _select(
+def selected(
     network: SynapticNetwork,
     min_synapses: float,
     drop_self_connections: bool,

@@ -106,8 +106,8 @@ def solve_by_blocks(
     log_costs += q[pre]
     log_costs -= q[post]
     here = np.exp(log_costs, out=log_costs)
-    incoming: Array = np.bincount(post, weights=here, minlength=problem.n)
-    outgoing: Array = np.bincount(pre, weights=here, minlength=problem.n)
+    incoming = np.bincount(post, weights=here, minlength=problem.n).astype(np.float64, copy=False)
+    outgoing = np.bincount(pre, weights=here, minlength=problem.n).astype(np.float64, copy=False)
     if not is_open.any():
         imbalance = relative_imbalance(incoming, outgoing)
         history.record(imbalance, float(incoming.sum()), 1)
