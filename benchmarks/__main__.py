@@ -17,7 +17,7 @@ from rich.table import Table
 
 from benchmarks.harness import Line, machine
 
-PARTS = ("connectome", "sparse", "dense", "peers", "memory", "endtoend", "startup")
+PARTS = ("extremes", "connectome", "sparse", "dense", "peers", "memory", "endtoend", "startup")
 RESULTS = Path(__file__).parent / "results"
 
 
@@ -72,6 +72,8 @@ def _cells(line: Line) -> list[str]:
 
 
 def _value(line: Line) -> str:
+    if 0 < abs(line.value) < 1e-3:
+        return f"{line.value:.1e} {line.unit}"
     digits = 0 if abs(line.value) >= 100 else 2 if abs(line.value) < 10 else 1
     return f"{line.value:,.{digits}f} {line.unit}"
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 __all__ = ["gather_scatter", "reciprocal_sum"]
 
 
-@njit(parallel=True, cache=True, nogil=True)
+@njit(parallel=True, cache=True, nogil=True, error_model="numpy")
 def gather_scatter(
     indptr: NDArray[np.unsignedinteger],
     indices: NDArray[np.unsignedinteger],
@@ -50,7 +50,7 @@ def gather_scatter(
         scattered[j] = total
 
 
-@njit(parallel=True, cache=True, nogil=True)
+@njit(parallel=True, cache=True, nogil=True, error_model="numpy")
 def reciprocal_sum(
     indptr: NDArray[np.integer], indices: NDArray[np.integer], costs: NDArray[np.float64]
 ) -> float:

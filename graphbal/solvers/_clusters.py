@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 __all__ = ["linked_by_strong_synapses"]
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _root(parent: NDArray[np.int32], i: int) -> int:
     while parent[i] != i:
         parent[i] = parent[parent[i]]
@@ -17,7 +17,7 @@ def _root(parent: NDArray[np.int32], i: int) -> int:
     return i
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def linked_by_strong_synapses(
     indptr: NDArray[np.integer],
     indices: NDArray[np.integer],

@@ -16,7 +16,7 @@ __all__ = ["newton_cg"]
 Array = NDArray[np.float64]
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def newton_cg(
     indptr: NDArray[np.integer],
     indices: NDArray[np.integer],
@@ -105,6 +105,7 @@ def newton_cg(
             direction[i] = z[i]
             rz += r[i] * z[i]
         error = 0.0 if rz == 0.0 else np.inf
+        left = 0.0
         k = 0
         while k < max_linear_iterations and rz > 0.0:
             for i in range(n):
@@ -126,23 +127,23 @@ def newton_cg(
             previous = rz
             rz = 0.0
             left = 0.0
-            largest = 0.0
             for i in range(n):
                 x[i] += alpha * direction[i]
                 r[i] -= alpha * image[i]
                 z[i] = r[i] / through[i]
                 rz += r[i] * z[i]
                 left = max(left, abs(z[i]))
-            largest = left
             alphas[k] = alpha
             betas[k] = rz / previous
             k += 1
             if left <= residual:
-                error = largest / _smallest_ritz_value(alphas[:k], betas[:k])
+                error = left / _smallest_ritz_value(alphas[:k], betas[:k])
                 if error <= wanted:
                     break
             for i in range(n):
                 direction[i] = z[i] + betas[k - 1] * direction[i]
+        if k > 0 and error == np.inf:  # stopped early, by rounding or the limit
+            error = left / _smallest_ritz_value(alphas[:k], betas[:k])
         linear_iterations += k
         if k == max_linear_iterations:
             break
@@ -174,7 +175,7 @@ def newton_cg(
     return converged, incoming, outgoing, imbalances[:states], totals[:states], linear_iterations
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _costs_at(
     indptr: NDArray[np.integer],
     indices: NDArray[np.integer],
@@ -204,7 +205,7 @@ def _costs_at(
     return total
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _smallest_ritz_value(alphas: Array, betas: Array) -> float:
     """Return the smallest eigenvalue of the Lanczos matrix of the recurrence, by bisection."""
     k = alphas.size

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 __all__ = ["star_mesh"]
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def star_mesh(conductance: NDArray[np.float64], flow: NDArray[np.float64]) -> NDArray[np.float64]:
     """Solve Σ_j s_kj (x_k − x_j) = Σ_j f_kj by eliminating one neuron after the other.
 

@@ -13,7 +13,7 @@ __all__ = ["close_blocks", "glue"]
 LOG_2 = math.log(2.0)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _asinh(y: float) -> float:
     """Return asinh y for y ≥ 0, accurate for small y too."""
     if y < 0.03:
@@ -22,7 +22,7 @@ def _asinh(y: float) -> float:
     return math.log(y + math.sqrt(1.0 + y * y))
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _circulate(forward: NDArray[np.float64], backward: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the potential drops x_k = q_k − q_{k+1} along a ring from its log costs.
 
@@ -119,7 +119,7 @@ def _circulate(forward: NDArray[np.float64], backward: NDArray[np.float64]) -> N
     return drops
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def close_blocks(
     indptr: NDArray[np.integer],
     indices: NDArray[np.integer],
@@ -268,7 +268,7 @@ def close_blocks(
     return relative, block_of, is_open
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def _close_ring(
     size: int,
     first: int,
@@ -320,7 +320,7 @@ def _close_ring(
     return True
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def glue(
     relative: NDArray[np.float64],
     block_of: NDArray[np.int32],

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 __all__ = ["sweep"]
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def sweep(
     order: NDArray[np.integer],
     in_ptr: NDArray[np.integer],

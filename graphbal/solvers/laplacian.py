@@ -209,6 +209,8 @@ def _conjugate_gradients(
                 break
         direction *= betas[-1]
         direction += z
+    if alphas and estimate == np.inf:  # stopped early, by rounding or the limit
+        estimate = float(np.abs(z).max(initial=0.0)) / _smallest_ritz_value(alphas, betas)
     return LinearStep(x, estimate, len(alphas))
 
 

@@ -23,9 +23,12 @@ Array = NDArray[np.float64]
 
 # Below this many synapses a descent is one compiled call.
 COMPACT = 100_000
-# Conjugate gradients that take longer than this on one system make way for another method.
+# Conjugate gradients that take longer than this on one system make way for another method,
 PATIENCE = 60
-COMPACT_PATIENCE = 500  # where iterations are cheap beside setting up anything else
+# or than this where iterations are cheap beside setting up anything else: on small networks, and
+# on those with more than so many synapses a neuron, whose multigrid hierarchies fill up.
+LONG_PATIENCE = 500
+CROWDED = 8
 # Up to this many neurons that is a dense factorisation.
 SMALL = 1000
 
@@ -115,7 +118,7 @@ class Newton:
             return replace(solution, stats=solution.stats | {"why": why})
 
         n, m = problem.n, problem.costs.nnz
-        patience = COMPACT_PATIENCE if m < COMPACT else PATIENCE
+        patience = LONG_PATIENCE if m < COMPACT or m > CROWDED * n else PATIENCE
         if problem.is_wide and n <= DENSE_LIMIT:
             return by("direct", start, "costs span too many orders of magnitude for iteration")
         quick = by(
@@ -123,7 +126,7 @@ class Newton:
         )
         if quick.converged:
             return quick
-        slow = f"conjugate gradients needed more than {patience} iterations"
+        slow = f"conjugate gradients stalled or needed more than {patience} iterations"
         if n <= SMALL:
             thorough = by("direct", quick.q, f"{slow}: dense factorisation")
         else:
