@@ -467,7 +467,7 @@ def _problem(net: SynapticNetwork, top: Topology) -> tuple[Problem, NDArray[np.i
     components = top.components.to_numpy()
     node_of = np.arange(n)
     if top.is_balanceable and not len(top.fixed) and costs.data.min() > 0:
-        if not len(top.self_connections):
+        if not net.n_self_connections:
             return Problem(costs, components, top.n_components), node_of, 0.0
         if costs.nnz == n * n >= FULL:
             off_diagonal = costs.data.copy()
