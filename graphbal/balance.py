@@ -477,21 +477,34 @@ def _problem(net: SynapticNetwork, top: Topology) -> tuple[Problem, NDArray[np.i
             unchanging = float(costs.data[:: n + 1].sum())
             return Problem(cleared, components, top.n_components), node_of, unchanging
     if len(top.fixed):
-        positions = net.positions(top.fixed)
-        is_fixed = np.zeros(net.n_neurons, dtype=bool)
-        is_fixed[positions] = True
-        node_of = np.cumsum(~is_fixed) - 1
-        node_of[positions] = net.n_neurons - len(positions)
-    n = int(node_of.max(initial=-1)) + 1
+        return _merged_problem(net, top)
+    from graphbal.engines._kernels import within_components
+
+    values, indices, indptr, unchanging = within_components(
+        costs.indptr, costs.indices, costs.data, components
+    )
+    kept = sparse.csr_array((values, indices, indptr), shape=costs.shape)
+    return Problem(kept, components, top.n_components), node_of, unchanging
+
+
+def _merged_problem(net: SynapticNetwork, top: Topology) -> tuple[Problem, NDArray[np.intp], float]:
+    """Do what `_problem` does with the fixed neurons merged into one node, the last."""
+    costs = net.costs
+    positions = net.positions(top.fixed)
+    is_free = np.ones(net.n_neurons, dtype=bool)
+    is_free[positions] = False
+    node_of = np.cumsum(is_free) - 1
+    n = net.n_neurons - len(positions) + 1
+    node_of[positions] = n - 1
     post, pre = np.repeat(node_of, np.diff(costs.indptr)), node_of[costs.indices]
     keep = ~top.vanishing & (costs.data > 0) & (post != pre)
-    kept_costs = sparse.csr_array(
+    kept = sparse.csr_array(
         sparse.coo_array((costs.data[keep], (post[keep], pre[keep])), shape=(n, n))
     )
-    of_node = np.zeros(n, dtype=components.dtype)
-    of_node[node_of] = components
+    components = np.zeros(n, dtype=np.int32)
+    components[node_of] = top.components.to_numpy()
     unchanging = float(costs.data[~top.vanishing & (post == pre)].sum())
-    return Problem(kept_costs, of_node, top.n_components), node_of, unchanging
+    return Problem(kept, components, top.n_components), node_of, unchanging
 
 
 def _reciprocal_cost(costs: sparse.csr_array) -> float:

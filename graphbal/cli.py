@@ -321,7 +321,7 @@ def _load(
             f"{', '.join(datasets.names())}"
         )
     chosen = None if neurons is None else _labels(net, neurons)
-    return io.selected(net, min_synapses, drop_self_connections, chosen)
+    return io.select(net, min_synapses, drop_self_connections, chosen)
 
 
 def _labels(net: SynapticNetwork, texts: list[str] | None) -> list[Any]:

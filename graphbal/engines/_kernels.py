@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
-__all__ = ["gather_scatter", "reciprocal_sum"]
+__all__ = ["gather_scatter", "reciprocal_sum", "within_components"]
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy")
@@ -74,3 +74,39 @@ def reciprocal_sum(
                 total += (1.0 if i == j else 2.0) * np.sqrt(costs[e] * costs[low])
         by_row[i] = total
     return by_row.sum()
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def within_components(
+    indptr: NDArray[np.integer],
+    indices: NDArray[np.integer],
+    costs: NDArray[np.float64],
+    components: NDArray[np.integer],
+) -> tuple[NDArray[np.float64], NDArray[np.integer], NDArray[np.integer], float]:
+    """Return the CSR arrays of the positive costs within components and off the diagonal.
+
+    Last comes the sum of the diagonal.
+    """
+    n = indptr.size - 1
+    kept_indptr = np.zeros_like(indptr)
+    own = 0.0
+    for i in range(n):
+        number = 0
+        for e in range(indptr[i], indptr[i + 1]):
+            j = indices[e]
+            if i == j:
+                own += costs[e]
+            elif components[i] == components[j] and costs[e] > 0.0:
+                number += 1
+        kept_indptr[i + 1] = kept_indptr[i] + number
+    kept_costs = np.empty(kept_indptr[n], dtype=np.float64)
+    kept_indices = np.empty(kept_indptr[n], dtype=indices.dtype)
+    for i in range(n):
+        at = kept_indptr[i]
+        for e in range(indptr[i], indptr[i + 1]):
+            j = indices[e]
+            if i != j and components[i] == components[j] and costs[e] > 0.0:
+                kept_costs[at] = costs[e]
+                kept_indices[at] = j
+                at += 1
+    return kept_costs, kept_indices, kept_indptr, own

@@ -132,7 +132,7 @@ def read_network(
         if path.stat().st_size == 0:
             raise InputError("the file is empty")
         network = family.read(path, name, pre=pre, post=post, weight=weight)
-        network = selected(network, min_synapses, drop_self_connections, neurons)
+        network = select(network, min_synapses, drop_self_connections, neurons)
     except (InputError, OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise InputError(f"{path}: {reason}") from error
@@ -224,7 +224,7 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
         raise
 
 
-def selected(
+def select(
     network: SynapticNetwork,
     min_synapses: float,
     drop_self_connections: bool,

@@ -24,11 +24,13 @@ def linked_by_strong_synapses(
     costs: NDArray[np.float64],
     gain: NDArray[np.float64],
     weak: NDArray[np.float64],
+    fewest: int,
 ) -> tuple[int, NDArray[np.int32]]:
     """Return the number and the labels of the parts joined by synapses that are not weak.
 
-    A synapse j → i is weak if its cost is below ``weak[i]`` or ``weak[j]``. A few strong
-    inputs a neuron usually join everything; only if they do not, all synapses are looked at.
+    A synapse j → i is weak if its cost is below ``weak[i]`` or ``weak[j]``. A few strong inputs a
+    neuron usually join everything, down to the `fewest` parts that there can be; only if they do
+    not, all synapses are looked at.
     """
     n = gain.size
     parent = np.arange(n).astype(np.int32)
@@ -46,7 +48,7 @@ def linked_by_strong_synapses(
                     found += 1
                     if found == few:
                         break
-        if n_parts <= 1:
+        if n_parts <= fewest:
             break
     labels = np.empty(n, dtype=np.int32)
     n_labels = 0

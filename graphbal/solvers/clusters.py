@@ -90,7 +90,7 @@ def _linker(problem: Problem, q: Array) -> Callable[[Array], tuple[int, NDArray[
         problem, q = problem.shifted(q), np.zeros(problem.n)
     costs, gain = problem.costs, np.exp(q)
     return lambda weak: linked_by_strong_synapses(
-        costs.indptr, costs.indices, costs.data, gain, weak
+        costs.indptr, costs.indices, costs.data, gain, weak, problem.n_components
     )
 
 
