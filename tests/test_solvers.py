@@ -264,6 +264,26 @@ def test_multigrid_serves_a_large_lattice_and_says_so():
     assert eq.stats["iterations"] < 12
 
 
+def test_a_sparse_factorisation_serves_networks_too_large_for_a_dense_one():
+    net = ensembles.lattice(50, 50, sigma=2)
+    eq = gb.balance(net, solver=Newton("direct"))
+    assert eq.converged
+    assert exact_neuron_imbalance(net, eq.potentials) <= 1e-9
+    assert np.abs(eq.potentials - gb.balance(net).potentials).max() <= 1e-7
+
+
+def test_self_connections_of_a_full_matrix_change_nothing():
+    net = ensembles.dense_gaussian(1_000)
+    weights = net.to_scipy()
+    weights.setdiag(3.0)
+    full = gb.as_network(weights)
+    eq, bare = gb.balance(full), gb.balance(net)
+    assert full.n_self_connections == 1_000
+    np.testing.assert_allclose(eq.potentials, bare.potentials, atol=1e-8)
+    diagonal = float((net.weights.diagonal() ** 2).sum())
+    assert eq.total_cost == pytest.approx(bare.total_cost - diagonal + 9_000)
+
+
 def test_blocks_without_closed_form_are_solved_apart_and_glued():
     core = ensembles.random_network(300, 3, sigma=1, seed=3).weights.tocoo()
     tail = ensembles.chain(500, sigma=2, seed=4).weights.tocoo()
@@ -277,6 +297,7 @@ def test_blocks_without_closed_form_are_solved_apart_and_glued():
     net = gb.SynapticNetwork.from_scipy(matrix[used][:, used])
     eq = gb.balance(net)
     assert eq.stats["blocks"] > 500
+    assert "blocks in closed form; others: " in eq.stats["why"]
     assert exact_neuron_imbalance(net, eq.potentials) <= 1e-9
     reference = gb.balance(net, solver=Newton("direct"), tol=1e-11)
     assert np.abs(eq.potentials - reference.potentials).max() <= 1e-7

@@ -101,6 +101,9 @@ def solve_by_blocks(
         converged = solution.converged
         relative[neuron_of] = (solution.q - solution.q[root_of])[: neuron_of.size]
         stats |= solution.stats
+        closed = int(blocks.n_blocks - np.count_nonzero(is_open))
+        others = solution.stats.get("why", "the solver asked for")
+        stats["why"] = f"{closed:,} of {blocks.n_blocks:,} blocks in closed form; others: {others}"
     q = problem.centred(glue(relative, block_of, blocks.block_roots))
     post, pre = problem.endpoints()
     log_costs += q[pre]
