@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -90,7 +91,7 @@ def solve_by_blocks(
         0.01 * tol,
     )
     history = History("closed form", report)
-    stats = {"blocks": blocks.n_blocks}
+    stats: dict[str, Any] = {"blocks": blocks.n_blocks}
     converged = True
     if is_open.any():
         if blocks.n_blocks == 1:
