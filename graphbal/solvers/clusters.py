@@ -24,6 +24,7 @@ ROUNDING = 1e-11  # shifts this small are those of the last digits
 
 def settle_clusters(
     descend: Callable[[Problem, Array | None, float, bool], Solution],
+    solve: Callable[[Problem, Array | None, float], Solution],
     problem: Problem,
     start: Array | None,
     tol: float,
@@ -35,17 +36,20 @@ def settle_clusters(
     hides the flow through the thread. So clusters are contracted to single neurons, with only the
     costs between them, and that problem, well scaled again, is balanced in the same way; its
     potentials shift the clusters. The two levels alternate until the shift is negligible: each
-    round gains the ratio of the strengths. The finest level is `descend`.
+    round gains the ratio of the strengths. `descend` balances neurons, `solve` what is contracted.
     """
     solution = descend(problem, start, tol, False)
-    for attempt in range(MAX_ROUNDS):
-        if attempt and not solution.converged:
+    before = np.inf
+    for _ in range(MAX_ROUNDS):
+        reached = solution.stats["history"][-1]
+        if not solution.converged and reached > 0.5 * before:
             return solution
+        before = reached
         n_clusters, clusters = strong_clusters(problem, solution)
         if n_clusters in (problem.n_components, problem.n):
             return solution
         coarse = _contracted(problem, solution.q, n_clusters, clusters)
-        between = settle_clusters(descend, coarse, None, tol)
+        between = solve(coarse, None, tol)
         if not between.converged or np.abs(between.q).max(initial=0.0) <= max(5 * tol, ROUNDING):
             return replace(solution, converged=solution.converged and between.converged)
         shifted = problem.centred(solution.q + between.q[clusters])

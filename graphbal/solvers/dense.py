@@ -46,7 +46,9 @@ def balance_dense(
         there = at(guess)
         if there[3] < here[3]:
             q, here = guess, there
-    error = np.inf
+    # Rounding in an exponent of this size is relative rounding in a cost.
+    largest = float(np.abs(np.log(problem.costs.data[problem.costs.data > 0])).max(initial=0.0))
+    error = length = np.inf
     converged = False
     while True:
         costs, incoming, outgoing, total = here
@@ -55,7 +57,7 @@ def balance_dense(
         imbalance = float((np.abs(incoming - outgoing) / through).max(initial=0.0))
         history.record(imbalance, total, history.steps + 1)
         converged = imbalance <= tol and error <= 10 * tol
-        if converged or history.steps > max_iterations or history.stalled():
+        if converged or history.steps > max_iterations or (length < 1e-6 and history.stalled()):
             break
         step = problem.centred(
             _newton_step(problem, costs, incoming - outgoing, through, 2e-15 / tol)
@@ -64,10 +66,11 @@ def balance_dense(
         if imbalance <= tol and length <= 10 * tol:
             converged = True
             break
+        ceiling = total * (1 + 1e-15 * (10.0 + largest + float(np.ptp(q))))
         fraction = 1.0
         while fraction > 1e-6:
             there = at(q + fraction * step)
-            if there[3] <= total * (1 + 1e-14) or length < 1e-7:
+            if there[3] <= ceiling or length < 1e-7:
                 break
             fraction /= 2
         else:

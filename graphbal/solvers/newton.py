@@ -93,6 +93,11 @@ class Newton:
         if self.linear == "auto":
             return self._solve_somehow(problem, start, tol, report)
 
+        def solve_contracted(problem: Problem, start: Array | None, tol: float) -> Solution:
+            if problem.n <= DENSE_LIMIT:
+                return replace(self, linear="auto").solve(problem, start, tol)
+            return settle(problem, start, tol)
+
         def descend(problem: Problem, start: Array | None, tol: float, settled: bool) -> Solution:
             if self.linear == "cg" and problem.costs.nnz < COMPACT:
                 solution = _descend_compactly(problem, start, tol, settled, self, report)
@@ -104,7 +109,7 @@ class Newton:
         def settle(problem: Problem, start: Array | None, tol: float) -> Solution:
             if self.linear == "direct" and problem.n <= DENSE_LIMIT:
                 return balance_dense(problem, start, tol, self.max_iterations, report)
-            return settle_clusters(descend, problem, start, tol)
+            return settle_clusters(descend, solve_contracted, problem, start, tol)
 
         return annealed(settle, problem, start, tol)
 
@@ -131,7 +136,11 @@ class Newton:
             thorough = by("direct", quick.q, f"{slow}: dense factorisation")
         else:
             thorough = by("amg", quick.q, f"{slow}: multigrid")
-        return thorough.preceded_by(quick)
+        thorough = thorough.preceded_by(quick)
+        if thorough.converged or not SMALL < n <= DENSE_LIMIT:
+            return thorough
+        last = by("direct", thorough.q, f"{slow}, multigrid failed: dense factorisation")
+        return last.preceded_by(thorough)
 
 
 def _descend_compactly(

@@ -76,7 +76,7 @@ class Osborne:
             return self._descend(problem, start, tol, settled, report)
 
         def settle(problem: Problem, start: Array | None, tol: float) -> Solution:
-            return settle_clusters(descend, problem, start, tol)
+            return settle_clusters(descend, settle, problem, start, tol)
 
         return annealed(settle, problem, start, tol)
 
