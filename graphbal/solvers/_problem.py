@@ -31,7 +31,8 @@ class Problem:
     Attributes
     ----------
     costs : scipy.sparse.csr_array, shape (n, n)
-        Positive costs [post, pre], no diagonal; every weakly connected part is strongly connected.
+        Positive costs [post, pre] off the diagonal (a full matrix keeps its shape, with a diagonal
+        of zeros); every weakly connected part is strongly connected.
     components : int array, shape (n,)
         Number of the connected part of each neuron, 0 … n_components − 1.
     n_components : int

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
-from graphbal.solvers._problem import History, Problem, Report, Solution
+from graphbal.solvers._problem import History, Problem, Report, Solution, relative_imbalance
 
 __all__ = ["DENSE_LIMIT", "balance_dense"]
 
@@ -54,7 +54,7 @@ def balance_dense(
         costs, incoming, outgoing, total = here
         through = incoming + outgoing
         through[through == 0] = 1.0
-        imbalance = float((np.abs(incoming - outgoing) / through).max(initial=0.0))
+        imbalance = relative_imbalance(incoming, outgoing)
         history.record(imbalance, total, history.steps + 1)
         converged = imbalance <= tol and error <= 10 * tol
         if converged or history.steps > max_iterations or (length < 1e-6 and history.stalled()):

@@ -188,7 +188,7 @@ def _descend(
         problem, base, start = problem.shifted(start), start, None
     engine = local_engine(problem.costs)
     linear = _LINEAR[settings.linear](problem, settings.max_linear_iterations)
-    state = engine.at(base * 0.0) if start is None else engine.at(start)
+    state = engine.at(np.zeros(problem.n) if start is None else start)
     if start is None and not base.any():
         state = _rank_one_start(problem, engine, state)
     error = 0.0 if settled else np.inf
