@@ -1,15 +1,17 @@
-"""Laplacian systems L x = g: the one thing a Newton step needs besides the edge passes.
+"""Laplacian systems (L + S) x = b: the one thing there is to solve besides the edge passes.
 
-Each function prepares a `LinearSolver` for a problem: a callable that takes the state of the
-network, a residual to reach and an error to reach, and returns a `LinearStep`. Residuals are
-relative to each neuron's own cost, max |r_k| / (in_k + out_k), because that is how much of the
-imbalance a step leaves.
+Newton's method and responses to perturbations solve L x = b, implicit time steps L + S with a
+positive diagonal S. Each function prepares a `LinearSolver` for a problem: a callable that takes
+the state of the network, the right-hand side b, a residual and an error to reach, and the shift S
+if there is one, and returns a `LinearStep`. Residuals are relative to the diagonal,
+max |r_k| / (in_k + out_k + S_k): for a Newton step that is how much of the imbalance it leaves.
+Without a shift b must sum to zero over each component.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +24,7 @@ __all__ = [
     "LinearSolver",
     "LinearStep",
     "assembled_laplacian",
+    "conjugate_gradients",
     "jacobi_cg",
     "multigrid_cg",
     "sparse_direct",
@@ -31,14 +34,21 @@ Array = NDArray[np.float64]
 
 
 class LinearStep(NamedTuple):
-    """A solution of L x = g, an estimate of max |error|, and what it cost."""
+    """A solution of (L + S) x = b, an estimate of max |error|, and what it cost."""
 
     x: Array
     error: float
     iterations: int
 
 
-LinearSolver = Callable[[State, float, float], LinearStep]
+class LinearSolver(Protocol):
+    """Solve (L + S) x = b at a state, to a residual and an estimated error."""
+
+    def __call__(
+        self, state: State, b: Array, residual: float, error: float, shift: Array | None = None
+    ) -> LinearStep:
+        """Return x, mean-free in each component if there is no shift."""
+        ...
 
 
 def jacobi_cg(problem: Problem, max_iterations: int) -> LinearSolver:
@@ -47,18 +57,12 @@ def jacobi_cg(problem: Problem, max_iterations: int) -> LinearSolver:
     One edge pass and some vector operations an iteration, nothing assembled.
     """
 
-    def solve(state: State, residual: float, error: float) -> LinearStep:
-        def precondition(r: Array) -> Array:
-            return r / state.through
-
-        return _conjugate_gradients(
-            state.laplacian_product,
-            state.gradients,
-            precondition,
-            state.through,
-            residual,
-            error,
-            max_iterations,
+    def solve(
+        state: State, b: Array, residual: float, error: float, shift: Array | None = None
+    ) -> LinearStep:
+        diagonal, product = _shifted(state.through, state.laplacian_product, shift)
+        return conjugate_gradients(
+            product, b, lambda r: r / diagonal, diagonal, residual, error, max_iterations
         )
 
     return solve
@@ -79,23 +83,21 @@ def multigrid_cg(problem: Problem, max_iterations: int) -> LinearSolver:
     precondition: Callable[[Array], Array] | None = None
     usual = 0
 
-    def solve(state: State, residual: float, error: float) -> LinearStep:
+    def solve(
+        state: State, b: Array, residual: float, error: float, shift: Array | None = None
+    ) -> LinearStep:
         nonlocal precondition, usual
-        laplacian = assembled_laplacian(problem, state)
+        matrix = assembled_laplacian(problem, state, shift)
+        diagonal = state.through if shift is None else state.through + shift
         fresh = precondition is None
         while True:
             if precondition is None:
-                precondition = _multigrid_cycle(problem, laplacian)
+                cycle = _multigrid_cycle(matrix)
+                precondition = cycle if shift is not None else _centring(problem, cycle)
             # A hierarchy from an earlier step may take twice its first effort, then it is renewed.
             limit = max_iterations if fresh else 2 * usual + 4
-            step = _conjugate_gradients(
-                laplacian.dot,
-                state.gradients,
-                precondition,
-                state.through,
-                residual,
-                error,
-                limit,
+            step = conjugate_gradients(
+                matrix.dot, b, precondition, diagonal, residual, error, limit
             )
             if fresh or step.iterations < limit:
                 break
@@ -108,18 +110,24 @@ def multigrid_cg(problem: Problem, max_iterations: int) -> LinearSolver:
 
 
 def sparse_direct(problem: Problem, max_iterations: int) -> LinearSolver:
-    """Sparse LU factorisation (SuperLU, symmetric mode, minimum degree), one neuron grounded."""
+    """Sparse LU factorisation (SuperLU, symmetric mode, minimum degree).
+
+    Without a shift one neuron of each component is grounded.
+    """
     from scipy.sparse.linalg import splu
 
     grounded = np.unique(problem.components, return_index=True)[1]
-    free = np.setdiff1d(np.arange(problem.n), grounded)
+    ungrounded = np.setdiff1d(np.arange(problem.n), grounded)
 
-    def solve(state: State, residual: float, error: float) -> LinearStep:
-        laplacian = assembled_laplacian(problem, state)
-        scale = 1.0 / np.sqrt(state.through[free])
+    def solve(
+        state: State, b: Array, residual: float, error: float, shift: Array | None = None
+    ) -> LinearStep:
+        matrix = assembled_laplacian(problem, state, shift)
+        free = ungrounded if shift is None else np.arange(problem.n)
+        scale = 1.0 / np.sqrt(matrix.diagonal()[free])
         scaling = sparse.diags_array(scale)
         factors = splu(
-            sparse.csc_array(scaling @ laplacian[free][:, free] @ scaling),
+            sparse.csc_array(scaling @ matrix[free][:, free] @ scaling),
             permc_spec="MMD_AT_PLUS_A",
             diag_pivot_thresh=0.0,
             options={"SymmetricMode": True},
@@ -128,26 +136,37 @@ def sparse_direct(problem: Problem, max_iterations: int) -> LinearSolver:
         def corrected(r: Array) -> Array:
             x = np.zeros(problem.n)
             x[free] = scale * factors.solve(scale * r[free])
-            return problem.centred(x)
+            return problem.centred(x) if shift is None else x
 
-        x = corrected(state.gradients)
-        correction = corrected(state.gradients - laplacian @ x)
+        x = corrected(b)
+        correction = corrected(b - matrix @ x)
         return LinearStep(x + correction, float(np.abs(correction).max(initial=0.0)), 1)
 
     return solve
 
 
-def assembled_laplacian(problem: Problem, state: State) -> sparse.csr_array:
-    """Return L = diag(in + out) − (C + Cᵀ) at the state's potentials as a CSR array."""
+def assembled_laplacian(
+    problem: Problem, state: State, shift: Array | None = None
+) -> sparse.csr_array:
+    """Return L + S, L = diag(in + out) − (C + Cᵀ) at the state's potentials, as a CSR array."""
     costs = problem.costs
     post, pre = problem.endpoints()
     values = costs.data * state.gain[pre]
     values *= state.loss[post]
     here = sparse.csr_array((values, costs.indices, costs.indptr), shape=costs.shape)
-    return sparse.csr_array(sparse.diags_array(state.through) - (here + here.T))
+    diagonal = state.through if shift is None else state.through + shift
+    return sparse.csr_array(sparse.diags_array(diagonal) - (here + here.T))
 
 
-def _multigrid_cycle(problem: Problem, laplacian: sparse.csr_array) -> Callable[[Array], Array]:
+def _shifted(
+    through: Array, product: Callable[[Array], Array], shift: Array | None
+) -> tuple[Array, Callable[[Array], Array]]:
+    if shift is None:
+        return through, product
+    return through + shift, lambda x: product(x) + shift * x
+
+
+def _multigrid_cycle(laplacian: sparse.csr_array) -> Callable[[Array], Array]:
     import pyamg
 
     # Strength of connection matters only where the conductances of a neighbourhood differ much.
@@ -162,23 +181,26 @@ def _multigrid_cycle(problem: Problem, laplacian: sparse.csr_array) -> Callable[
         max_coarse=500,
         coarse_solver="pinv",
     )
-    cycle = hierarchy.aspreconditioner(cycle="V")
-    return lambda r: problem.centred(cycle.matvec(r))
+    return hierarchy.aspreconditioner(cycle="V").matvec
 
 
-def _conjugate_gradients(
+def _centring(problem: Problem, cycle: Callable[[Array], Array]) -> Callable[[Array], Array]:
+    return lambda r: problem.centred(cycle(r))
+
+
+def conjugate_gradients(
     product: Callable[[Array], Array],
     rhs: Array,
     precondition: Callable[[Array], Array],
-    through: Array,
+    diagonal: Array,
     residual: float,
     error: float,
     max_iterations: int,
 ) -> LinearStep:
-    """Solve L x = rhs until max |r_k| / through_k ≤ residual and the estimated error ≤ error.
+    """Solve A x = rhs until max |r_k| / diagonal_k ≤ residual and the estimated error ≤ error.
 
-    The error is estimated as max |M⁻¹ r| over the smallest Ritz value of M⁻¹ L, which the
-    coefficients of the recurrence give for nothing.
+    The error is estimated as max |M⁻¹ r| over the smallest Ritz value of M⁻¹ A, which the
+    coefficients of the recurrence give for nothing. One product an iteration.
     """
     x = np.zeros_like(rhs)
     r = rhs.copy()
@@ -202,7 +224,7 @@ def _conjugate_gradients(
         alphas.append(alpha)
         betas.append(rz / previous)
         np.abs(r, out=scratch)
-        scratch /= through
+        scratch /= diagonal
         if scratch.max(initial=0.0) <= residual:
             estimate = float(np.abs(z).max(initial=0.0)) / _smallest_ritz_value(alphas, betas)
             if estimate <= error:

@@ -204,7 +204,7 @@ def _descend(
         if residual <= 0.9 * tol:
             residual = 1e-14 if problem.affords_scrutiny else min(0.9 * tol, 0.3 * imbalance)
             wanted = 5 * tol
-        step = linear(state, residual, wanted)
+        step = linear(state, state.gradients, residual, wanted)
         inner += step.iterations
         if step.iterations >= settings.max_linear_iterations:
             break
