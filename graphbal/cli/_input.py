@@ -1,0 +1,135 @@
+"""What a command reads: a network, and labels of its neurons."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from inspect import Parameter, Signature, signature
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from graphbal.errors import InputError
+
+if TYPE_CHECKING:
+    from graphbal.network import SynapticNetwork
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file or the name of a dataset, and how to read it: argument and options of a command."""
+
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="SOURCE", help="A file, or the name of a dataset.", show_default=False
+        ),
+    ]
+    pre: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Column of presynaptic neurons.")
+    ] = None
+    post: Annotated[
+        str | None, typer.Option(metavar="COLUMN", help="Column of postsynaptic neurons.")
+    ] = None
+    weight: Annotated[str | None, typer.Option(metavar="COLUMN", help="Column of weights.")] = None
+    format: Annotated[
+        str | None, typer.Option(help="Format of the file, if its name does not say it.")
+    ] = None
+    min_synapses: Annotated[
+        float, typer.Option(metavar="N", help="Drop pairs of neurons whose |weight| is below N.")
+    ] = 0
+    drop_self_connections: Annotated[
+        bool, typer.Option("--drop-self-connections", help="Drop synapses of a neuron with itself.")
+    ] = False
+    neurons: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="LABEL|@FILE",
+            help="Keep only this neuron; may be repeated. @FILE: one label a line.",
+        ),
+    ] = None
+
+    def network(self, p: float | None = None, alpha: float | None = None) -> SynapticNetwork:
+        """Return the network in the file or, if there is no such file, of the dataset."""
+        from graphbal import datasets, io
+        from graphbal.convert import as_network
+
+        path = Path(self.name)
+        if self.name in datasets.names() and (path.is_dir() or not path.exists()):
+            net = as_network(self.name, p, alpha)
+        elif path.is_dir():
+            raise InputError(f"{self.name}: this is a folder, not a file")
+        elif path.exists() or path.suffix:
+            net = io.read_network(
+                path,
+                format=self.format,
+                pre=self.pre,
+                post=self.post,
+                weight=self.weight,
+                p=p,
+                alpha=alpha,
+            )
+        else:
+            from difflib import get_close_matches
+
+            nearest = get_close_matches(self.name.lower(), datasets.names(), n=1)
+            hint = f" (did you mean {nearest[0]!r}?)" if nearest else ""
+            raise InputError(
+                f"there is no file and no dataset called {self.name!r}{hint}; the datasets are "
+                f"{', '.join(datasets.names())}"
+            )
+        chosen = None if self.neurons is None else labels(net, self.neurons)
+        return io.select(net, self.min_synapses, self.drop_self_connections, chosen)
+
+    def facts(self, net: SynapticNetwork) -> dict[str, Any]:
+        """Return what was read, and what was merged or dropped on the way."""
+        from dataclasses import asdict
+
+        from graphbal._version import __version__
+
+        return {"source": self.name, "version": __version__, "intake": asdict(net.intake)}
+
+
+def reads_source(command: Callable[..., None]) -> Callable[..., None]:
+    """Let a command take a `Source` as its first argument: its fields become the options."""
+    _, *own = signature(command, eval_str=True).parameters.values()
+    name, *reading = signature(Source, eval_str=True).parameters.values()
+    fields = [name.name, *(field.name for field in reading)]
+
+    def run(**values: Any) -> None:
+        source = Source(**{field: values.pop(field) for field in fields})
+        command(source, **values)
+
+    parameters = [each.replace(kind=Parameter.KEYWORD_ONLY) for each in (name, *own, *reading)]
+    run.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
+    run.__annotations__ = {each.name: each.annotation for each in parameters}
+    run.__doc__ = command.__doc__
+    return run
+
+
+def labels(net: SynapticNetwork, texts: Sequence[str] | None) -> list[Any]:
+    """Return the labels of a network that are written as given, "@file" standing for its lines."""
+    written: list[str] = []
+    for text in texts or ():
+        if text.startswith("@"):
+            try:
+                lines = Path(text[1:]).read_text(encoding="utf-8-sig").splitlines()
+            except UnicodeDecodeError as error:
+                raise InputError(f"{text[1:]}: the list of neurons is not UTF-8 text") from error
+            written += [line.strip() for line in lines if line.strip()]
+        else:
+            written.append(text)
+    return [label(net, text) for text in written]
+
+
+def label(net: SynapticNetwork, text: str) -> Any:
+    """Return the label of a network that is written as given."""
+    if net.neurons.dtype.kind not in "iu":
+        return text
+    if not re.fullmatch(r"[+-]?[0-9]+", text, re.ASCII):
+        raise InputError(
+            f"there is no neuron labelled {text!r} in this network; its labels are integers"
+        )
+    return int(text)

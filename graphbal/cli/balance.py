@@ -1,0 +1,232 @@
+"""``graphbal balance``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from enum import StrEnum
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from graphbal.cli._input import Source, labels, reads_source
+from graphbal.cli._options import Alpha, AsJson, Fixed, NoFigures, Output, P, Quiet
+from graphbal.cli._output import arrow_labels, write_csv, write_figures, write_json
+from graphbal.cli._words import (
+    component_lines,
+    fail,
+    grid,
+    report,
+    shows_stages,
+    size_lines,
+    stage,
+    table,
+)
+from graphbal.errors import ConvergenceWarning
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+    from rich.console import RenderableType
+
+    from graphbal.balance import Equilibrium
+
+_LARGEST_CSV = 1_000_000  # synapses; more go to Parquet
+_ROWS_AT_ONCE = 1 << 20
+
+
+class SolverName(StrEnum):
+    """The solvers by the names that `graphbal.balance` gives them."""
+
+    AUTO = "auto"
+    NEWTON = "newton"
+    OSBORNE = "osborne"
+    CLOSED_FORM = "closed-form"
+
+
+class OnInfeasible(StrEnum):
+    """What to do where there is no finite equilibrium."""
+
+    LIMIT = "limit"
+    RAISE = "raise"
+
+
+@reads_source
+def balance_command(
+    source: Source,
+    output: Output = None,
+    p: P = None,
+    alpha: Alpha = None,
+    tol: Annotated[
+        float, typer.Option(help="Largest relative imbalance of a neuron that counts as balanced.")
+    ] = 1e-9,
+    solver: Annotated[SolverName, typer.Option(help="Method.")] = SolverName.AUTO,
+    fixed: Fixed = None,
+    on_infeasible: Annotated[
+        OnInfeasible, typer.Option(help="Without a finite equilibrium: take the limit, or fail.")
+    ] = OnInfeasible.LIMIT,
+    no_figures: NoFigures = False,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Balance a network: find the potentials that make every neuron's costs in and out equal.
+
+    Prints a summary. With -o DIR, writes potentials.csv, edges.csv (edges.parquet above a million
+    synapses), summary.json, and three figures as PNG and SVG.
+    """
+    import warnings
+
+    shown = shows_stages(quiet)
+    if output is not None:
+        output.mkdir(parents=True, exist_ok=True)
+    with stage("reading", shown):
+        from graphbal.balance import balance
+
+        net = source.network(p, alpha)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # told by message and exit code
+        eq = balance(
+            net,
+            tol=tol,
+            solver=solver.value,
+            fixed=labels(net, fixed) or None,
+            on_infeasible=on_infeasible.value,
+            progress=shown,
+        )
+    facts = source.facts(net) | eq.to_dict()
+    written: list[str] = []
+    if output is not None:
+        with stage("writing", shown):
+            written = _write(eq, facts, output, not no_figures)
+    report(
+        _parts(eq, facts),
+        facts,
+        quiet=quiet,
+        as_json=as_json,
+        written=written,
+        folder=output,
+    )
+    if not eq.converged:
+        fail(eq.message)
+        raise typer.Exit(3)
+
+
+def _write(eq: Equilibrium, facts: dict[str, Any], folder: Path, figures: bool) -> list[str]:
+    """Write everything that is known about an equilibrium; return the names of the files."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    edges = "edges.csv" if eq.original.n_synapses <= _LARGEST_CSV else "edges.parquet"
+    write_csv(eq.neurons().rename_axis("neuron").reset_index(), folder / "potentials.csv")
+    with ThreadPoolExecutor(1) as pool:  # the figures are drawn while Arrow writes
+        drawing = pool.submit(_write_figures, eq, folder) if figures else None
+        _write_edges(eq, folder / edges)
+        drawn = drawing.result() if drawing else []
+    # An earlier run may have left the other one, about another network.
+    (folder / ("edges.parquet" if edges == "edges.csv" else "edges.csv")).unlink(missing_ok=True)
+    write_json(facts, folder / "summary.json")
+    return ["potentials.csv", edges, *drawn, "summary.json"]
+
+
+def _write_edges(eq: Equilibrium, path: Path) -> None:
+    """Write one row per synapse, a million at a time."""
+    from pyarrow import csv, parquet
+
+    from graphbal.io import replacing
+
+    batches = _edge_batches(eq)
+    first = next(batches)
+    with replacing(path) as file:
+        if path.suffix == ".csv":
+            writer = csv.CSVWriter(file, first.schema)
+        else:
+            # Dictionaries only where values repeat nearby. By its name, Arrow writes the file
+            # itself; through a Python object it takes twice as long.
+            writer = parquet.ParquetWriter(
+                file.name,
+                first.schema,
+                use_dictionary=["post", "weight", "cost"],
+                compression="none",
+                store_schema=False,
+            )
+        with writer:
+            writer.write_batch(first)
+            for batch in batches:
+                writer.write_batch(batch)
+
+
+def _edge_batches(eq: Equilibrium) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of `Equilibrium.edges` without ever holding them all."""
+    import numpy as np
+    import pyarrow as pa
+
+    before, after = eq.original, eq.network
+    indptr, indices = before.weights.indptr, before.weights.indices
+    labels = arrow_labels(before.neurons)
+    n_rows = before.n_neurons
+    bounds = np.searchsorted(indptr, np.arange(0, indptr[-1] + _ROWS_AT_ONCE, _ROWS_AT_ONCE))
+    bounds = np.unique(np.minimum(bounds, n_rows))
+    for start, stop in zip([0, *bounds[1:-1]], [*bounds[1:-1], n_rows], strict=True):
+        part = slice(indptr[start], indptr[stop])
+        post = np.repeat(np.arange(start, stop), np.diff(indptr[start : stop + 1]))
+        yield pa.record_batch(
+            {
+                "pre": labels.take(pa.array(indices[part])),
+                "post": labels.take(pa.array(post)),
+                "weight": before.weights.data[part],
+                "cost": before.costs.data[part],
+                "balanced_weight": after.weights.data[part],
+                "balanced_cost": after.costs.data[part],
+                "vanishes": eq.topology.vanishing[part],
+            }
+        )
+
+
+def _write_figures(eq: Equilibrium, folder: Path) -> list[str]:
+    from graphbal import plotting
+
+    plots = (
+        plotting.cost_before_after,
+        plotting.incoming_outgoing,
+        plotting.potential_distribution,
+    )
+    return write_figures({plot.__name__: partial(plot, eq) for plot in plots}, folder)
+
+
+def _parts(eq: Equilibrium, facts: dict[str, Any]) -> Iterator[RenderableType]:
+    import pandas as pd
+
+    initial, total = facts["initial_cost"], facts["total_cost"]
+    share = f" ({(total - initial) / initial:+.1%})" if initial else ""
+    yield grid(
+        *size_lines(facts),
+        *component_lines(facts),
+        ("equilibrium", eq.message),
+        ("total cost", f"{initial:.6g} → {total:.6g}{share}"),
+        (
+            "drop",
+            f"{facts['drop']:.6g}, bounds {facts['drop_lower_bound']:.6g} to "
+            f"{facts['drop_upper_bound']:.6g}",
+        ),
+        ("imbalance", f"{facts['initial_imbalance']:.3g} → {facts['imbalance']:.3g}"),
+        (
+            "of a neuron",
+            f"{facts['initial_neuron_imbalance']:.3g} → {facts['neuron_imbalance']:.3g} at most",
+        ),
+        ("solver", f"{facts['solver']}: {facts['why']}"),
+        (
+            "time",
+            f"{facts['seconds']:.3g} s, {facts['iterations']} iterations, "
+            f"{facts['edge_passes']} passes over the synapses",
+        ),
+    )
+    largest = eq.largest_potentials()
+    yield table(
+        "Largest potentials",
+        pd.DataFrame({"neuron": largest.index, "h": largest.map("{:+.4f}".format).to_numpy()}),
+        right=("h",),
+    )
+    changed = eq.most_changed_synapses()
+    for column in ("cost", "balanced_cost"):
+        changed[column] = changed[column].map("{:.6g}".format)
+    changed.columns = ["pre", "post", "cost before", "cost after"]
+    yield table("Synapses that change most", changed, right=("cost before", "cost after"))
