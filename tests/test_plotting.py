@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 import graphbal as gb
 from graphbal import plotting
 from graphbal.ensembles import connectome_like, directed_cycle
+from graphbal.plotting import _style, equilibria
 
 PLOTS = [
     plotting.cost_before_after,
@@ -110,9 +111,9 @@ def test_bins_hold_the_points_that_numpy_puts_there():
     rng = np.random.default_rng(0)
     x, y = 10 ** rng.normal(0, 2, 50_000), 10 ** rng.normal(1, 3, 50_000)
     bounds = (-12.0, 12.0), (-20.0, 20.0)
-    edges = [np.linspace(*b, plotting._BINS + 1) for b in bounds]
+    edges = [np.linspace(*b, equilibria._BINS + 1) for b in bounds]
     expected = np.histogram2d(np.log10(x), np.log10(y), bins=edges)[0]
-    np.testing.assert_array_equal(plotting._bin_counts(x, y, bounds), expected)
+    np.testing.assert_array_equal(equilibria._bin_counts(x, y, bounds), expected)
 
 
 def test_the_histogram_holds_every_neuron(worm, brain):
@@ -137,4 +138,4 @@ def test_extreme_networks_can_be_drawn(plot):
 def test_colours_are_those_of_seaborns_colorblind_palette():
     seaborn = pytest.importorskip("seaborn")
     palette = seaborn.color_palette("colorblind").as_hex()
-    assert {plotting.BLUE, plotting.ORANGE, plotting.GREY} <= set(palette)
+    assert {_style.BLUE, _style.ORANGE, _style.GREY} <= set(palette)

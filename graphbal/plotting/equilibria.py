@@ -1,9 +1,4 @@
-"""Plots of an equilibrium: each takes its data and an optional `ax`, and returns the axes.
-
-Networks with more points than can be told apart are drawn as counts per bin, so that a plot of 15
-million synapses takes a second and hides nothing. What a logarithmic axis cannot show (a cost of
-zero) is counted in the plot.
-"""
+"""Plots of an equilibrium: its costs and potentials."""
 
 from __future__ import annotations
 
@@ -11,18 +6,24 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from graphbal.plotting._style import (
+    BLUE,
+    GREY,
+    ORANGE,
+    decades,
+    log_axes,
+    new_axes,
+    note,
+    power_of_ten,
+)
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from numpy.typing import NDArray
 
     from graphbal.balance import Equilibrium
+    from graphbal.plotting._style import Decades
 
-    Decades = tuple[float, float]
-
-__all__ = ["cost_before_after", "incoming_outgoing", "potential_distribution"]
-
-# The first colours of seaborn's "colorblind" palette, and its grey.
-BLUE, ORANGE, GREY = "#0173b2", "#de8f05", "#949494"
 _PALE = {BLUE: "#c5ddec", ORANGE: "#f3c677"}
 _DARK = {BLUE: "#00233a", ORANGE: ORANGE}
 _LAYER = {BLUE: 2, ORANGE: 4}  # the line of equality lies between
@@ -59,15 +60,15 @@ def cost_before_after(eq: Equilibrium, ax: Axes | None = None) -> Axes:
     >>> cost_before_after(eq).get_xlabel()
     'cost before'
     """
-    ax = _axes(ax)
+    ax = new_axes(ax)
     before, after = eq.original.costs.data, eq.network.costs.data
     shown = (before > 0) & (after > 0)
     n_free, n_vanishing = np.count_nonzero(before == 0), np.count_nonzero((before > 0) & ~shown)
     if not shown.all():
         before, after = before[shown], after[shown]
-    bounds = _decades(before), _decades(after)
+    bounds = decades(before), decades(after)
     _points(ax, before, after, bounds, BLUE, "synapses", colorbar=True)
-    _log_axes(ax, bounds, "unchanged")
+    log_axes(ax, bounds, "unchanged")
     ax.set(xlabel="cost before", ylabel="cost after")
     not_shown = [
         f"{number:,} {what}"
@@ -78,7 +79,7 @@ def cost_before_after(eq: Equilibrium, ax: Axes | None = None) -> Axes:
         if number
     ]
     if not_shown:
-        _note(ax, f"not shown: {', '.join(not_shown)}")
+        note(ax, f"not shown: {', '.join(not_shown)}")
     return ax
 
 
@@ -112,7 +113,7 @@ def incoming_outgoing(eq: Equilibrium, ax: Axes | None = None) -> Axes:
     >>> incoming_outgoing(eq).get_ylabel()
     'outgoing cost'
     """
-    ax = _axes(ax)
+    ax = new_axes(ax)
     neurons = eq.neurons()
     drawn, missing = {}, {}
     for when in ("before", "after"):
@@ -121,14 +122,14 @@ def incoming_outgoing(eq: Equilibrium, ax: Axes | None = None) -> Axes:
         shown = (incoming > 0) & (outgoing > 0)
         drawn[when] = incoming[shown], outgoing[shown]
         missing[when] = np.count_nonzero(~shown)
-    both = _decades(*drawn["before"], *drawn["after"])
+    both = decades(*drawn["before"], *drawn["after"])
     for (when, (incoming, outgoing)), color in zip(drawn.items(), (BLUE, ORANGE), strict=True):
         _points(ax, incoming, outgoing, (both, both), color, when)
-    _log_axes(ax, (both, both), "balanced")
+    log_axes(ax, (both, both), "balanced")
     ax.set(xlabel="incoming cost", ylabel="outgoing cost", aspect="equal")
     if any(missing.values()):
         numbers = ", ".join(f"{number:,} {when}" for when, number in missing.items())
-        _note(ax, f"not shown (no cost in or out): {numbers}")
+        note(ax, f"not shown (no cost in or out): {numbers}")
     return ax
 
 
@@ -154,7 +155,7 @@ def potential_distribution(eq: Equilibrium, ax: Axes | None = None) -> Axes:
     >>> potential_distribution(eq).get_ylabel()
     'neurons'
     """
-    ax = _axes(ax)
+    ax = new_axes(ax)
     h = eq.potentials.to_numpy()
     # A spread at the level of rounding is drawn as none: one bar at zero.
     low, high = (h.min(), h.max()) if np.ptp(h) > 1e-9 else (-0.5, 0.5)
@@ -165,62 +166,6 @@ def potential_distribution(eq: Equilibrium, ax: Axes | None = None) -> Axes:
     ax.set(xlabel="potential h", ylabel="neurons", ylim=(0, 1.08 * counts.max()))
     ax.text(0.98, 0.98, f"s.d. {h.std():.3g}", transform=ax.transAxes, ha="right", va="top")
     return ax
-
-
-def _axes(ax: Axes | None) -> Axes:
-    if ax is not None:
-        return ax
-    import matplotlib.pyplot as plt
-
-    return plt.subplots(figsize=(3.5, 3.1), layout="constrained")[1]
-
-
-def _decades(*values: NDArray[np.float64]) -> Decades:
-    """Return the range of log10 of positive values, a little widened; (0, 1) if there are none."""
-    present = [v for v in values if v.size]
-    if not present:
-        return 0.0, 1.0
-    low = float(np.log10(min(v.min() for v in present)))
-    high = float(np.log10(max(v.max() for v in present)))
-    margin = max(0.04 * (high - low), 0.05)
-    return low - margin, high + margin
-
-
-def _log_axes(ax: Axes, bounds: tuple[Decades, Decades], identity: str) -> None:
-    """Set both axes to logarithmic, and draw and name the line on which both are equal."""
-    from matplotlib.ticker import LogLocator
-
-    low, high = 10.0 ** min(b[0] for b in bounds), 10.0 ** max(b[1] for b in bounds)
-    ax.plot(
-        [low, high],
-        [low, high],
-        color=GREY,
-        linewidth=0.8,
-        linestyle="--",
-        label=identity,
-        zorder=3,
-    )
-    ax.set(xscale="log", yscale="log")
-    ax.set(xlim=10.0 ** np.array(bounds[0]), ylim=10.0 ** np.array(bounds[1]))
-    for axis in (ax.xaxis, ax.yaxis):
-        axis.set_major_locator(LogLocator(numticks=6))
-        axis.set_major_formatter(_power_of_ten)
-    ax.minorticks_off()
-    # Above the axes, where it covers no point.
-    ax.legend(
-        loc="lower left",
-        bbox_to_anchor=(0, 1),
-        ncols=3,
-        frameon=False,
-        handlelength=1.4,
-        columnspacing=1.2,
-        borderpad=0.1,
-    )
-
-
-def _power_of_ten(value: float, _position: float | None = None) -> str:
-    # Superscript characters: the mathematical typesetting takes longer than the rest of the plot.
-    return "10" + f"{np.log10(value):.0f}".translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
 
 
 def _points(
@@ -258,7 +203,7 @@ def _points(
         zorder=_LAYER[color],
     )
     if colorbar:
-        bar = ax.figure.colorbar(mesh, ax=ax, label=f"{label} per bin", format=_power_of_ten)
+        bar = ax.figure.colorbar(mesh, ax=ax, label=f"{label} per bin", format=power_of_ten)
         bar.minorticks_off()
     else:
         ax.plot([], [], "s", color=color, markersize=4, label=label)
@@ -277,7 +222,3 @@ def _bin_counts(
         bins = column.astype(np.int32) * _BINS + row.astype(np.int32)
         total += np.bincount(bins, minlength=total.size)
     return total.reshape(_BINS, _BINS)
-
-
-def _note(ax: Axes, text: str) -> None:
-    ax.set_title(text, loc="left", fontsize="small", pad=17)  # above the legend
