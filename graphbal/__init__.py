@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from graphbal._version import __version__
 
 if TYPE_CHECKING:
-    from graphbal import ensembles, solvers
+    from graphbal import analytic, ensembles, solvers
     from graphbal.balance import Equilibrium, balance, equilibrium_potentials
     from graphbal.convert import as_network
     from graphbal.datasets import list_datasets, load_dataset
@@ -40,7 +40,7 @@ _HOME = {
     "topology": "topology",
     "write_network": "io",
 }
-_ROOMS = ("ensembles", "plotting", "solvers")
+_ROOMS = ("analytic", "ensembles", "plotting", "solvers")
 
 __all__ = [
     "ConvergenceWarning",
@@ -51,6 +51,7 @@ __all__ = [
     "SynapticNetwork",
     "Topology",
     "__version__",
+    "analytic",
     "as_network",
     "balance",
     "ensembles",

@@ -16,7 +16,17 @@ import graphbal
 
 DOCS = Path(__file__).parents[1] / "docs"
 README = (DOCS.parent / "README.md").read_text()
-ROOMS = ("convert", "datasets", "engines", "ensembles", "errors", "io", "plotting", "solvers")
+ROOMS = (
+    "analytic",
+    "convert",
+    "datasets",
+    "engines",
+    "ensembles",
+    "errors",
+    "io",
+    "plotting",
+    "solvers",
+)
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:

@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["close_blocks", "glue"]
+__all__ = ["circulate", "close_blocks", "glue"]
 
 LOG_2 = math.log(2.0)
 
@@ -23,7 +23,7 @@ def _asinh(y: float) -> float:
 
 
 @njit(cache=True, error_model="numpy")
-def _circulate(forward: NDArray[np.float64], backward: NDArray[np.float64]) -> NDArray[np.float64]:
+def circulate(forward: NDArray[np.float64], backward: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the potential drops x_k = q_k − q_{k+1} along a ring from its log costs.
 
     With s = √(ab) and m = ½ log(a/b), a pair carries the net flow a e^x − b e^−x = 2 s sinh(m + x),
@@ -309,7 +309,7 @@ def _close_ring(
             elif local[posts[k]] == onward:
                 forward[step] = log_costs[entries[k]]
         a, came_from = onward, a
-    drops = _circulate(forward, backward)
+    drops = circulate(forward, backward)
     q, lost = 0.0, 0.0
     for step in range(size):
         relative[members[ring[step]]] = q
