@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from graphbal.datasets import list_datasets, load_dataset
     from graphbal.errors import ConvergenceWarning, GraphbalError, InfeasibleError, InputError
     from graphbal.io import read_network, write_network
+    from graphbal.local_rule import LocalRun, local_rule, stable_step
     from graphbal.network import SynapticNetwork
     from graphbal.topology import Topology, topology
 
@@ -29,6 +30,7 @@ _HOME = {
     "GraphbalError": "errors",
     "InfeasibleError": "errors",
     "InputError": "errors",
+    "LocalRun": "local_rule",
     "SynapticNetwork": "network",
     "Topology": "topology",
     "as_network": "convert",
@@ -36,7 +38,9 @@ _HOME = {
     "equilibrium_potentials": "balance",
     "list_datasets": "datasets",
     "load_dataset": "datasets",
+    "local_rule": "local_rule",
     "read_network": "io",
+    "stable_step": "local_rule",
     "topology": "topology",
     "write_network": "io",
 }
@@ -48,6 +52,7 @@ __all__ = [
     "GraphbalError",
     "InfeasibleError",
     "InputError",
+    "LocalRun",
     "SynapticNetwork",
     "Topology",
     "__version__",
@@ -58,8 +63,10 @@ __all__ = [
     "equilibrium_potentials",
     "list_datasets",
     "load_dataset",
+    "local_rule",
     "read_network",
     "solvers",
+    "stable_step",
     "topology",
     "write_network",
 ]
