@@ -168,7 +168,7 @@ def test_fixed_neurons_may_stand_in_a_file(table, tmp_path):
 
 def test_64_bit_ids_are_written_exactly(table, tmp_path, monkeypatch):
     for largest_csv, name in ((10, "edges.csv"), (3, "edges.parquet")):
-        monkeypatch.setattr(cli.balance, "_LARGEST_CSV", largest_csv)
+        monkeypatch.setattr(cli._output, "_LARGEST_CSV", largest_csv)
         assert run("balance", table, "-o", tmp_path / "out", "--no-figures").exit_code == 0
         read = pd.read_csv if name.endswith("csv") else pd.read_parquet
         edges = read(tmp_path / "out" / name)
@@ -180,10 +180,10 @@ def test_64_bit_ids_are_written_exactly(table, tmp_path, monkeypatch):
 
 
 def test_parquet_holds_the_same_edges_whatever_the_batch(tmp_path, monkeypatch):
-    monkeypatch.setattr(cli.balance, "_LARGEST_CSV", 0)
+    monkeypatch.setattr(cli._output, "_LARGEST_CSV", 0)
     expected = gb.balance("witvliet-3").edges()
     for rows in (1, 100, 10**6):
-        monkeypatch.setattr(cli.balance, "_ROWS_AT_ONCE", rows)
+        monkeypatch.setattr(cli._output, "_ROWS_AT_ONCE", rows)
         assert run("balance", "witvliet-3", "-o", tmp_path, "--no-figures").exit_code == 0
         edges = pd.read_parquet(tmp_path / "edges.parquet")
         pd.testing.assert_frame_equal(edges, expected, check_dtype=False, rtol=1e-7)
@@ -236,13 +236,13 @@ def test_an_interrupt_ends_with_130_and_one_line(monkeypatch):
 def test_an_interrupted_write_leaves_the_old_files_whole(tmp_path, monkeypatch):
     assert run("balance", "witvliet-1", "-o", tmp_path, "--no-figures").exit_code == 0
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    batches = cli.balance._edge_batches
+    batches = cli._output._batches
 
-    def interrupted(eq):
-        yield next(batches(eq))
+    def interrupted(*args):
+        yield next(batches(*args))
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(cli.balance, "_edge_batches", interrupted)
+    monkeypatch.setattr(cli._output, "_batches", interrupted)
     result = run("balance", "witvliet-1", "-o", tmp_path, "--p", 1, "--no-figures")
     assert result.exit_code == 130
     after = {path.name: path.read_bytes() for path in tmp_path.iterdir()}

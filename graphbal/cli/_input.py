@@ -111,17 +111,7 @@ def reads_source(command: Callable[..., None]) -> Callable[..., None]:
 
 def labels(net: SynapticNetwork, texts: Sequence[str] | None) -> list[Any]:
     """Return the labels of a network that are written as given, "@file" standing for its lines."""
-    written: list[str] = []
-    for text in texts or ():
-        if text.startswith("@"):
-            try:
-                lines = Path(text[1:]).read_text(encoding="utf-8-sig").splitlines()
-            except UnicodeDecodeError as error:
-                raise InputError(f"{text[1:]}: the list of neurons is not UTF-8 text") from error
-            written += [line.strip() for line in lines if line.strip()]
-        else:
-            written.append(text)
-    return [label(net, text) for text in written]
+    return [label(net, line) for text in texts or () for line in _lines(text)]
 
 
 def label(net: SynapticNetwork, text: str) -> Any:
@@ -133,3 +123,43 @@ def label(net: SynapticNetwork, text: str) -> Any:
             f"there is no neuron labelled {text!r} in this network; its labels are integers"
         )
     return int(text)
+
+
+def records(texts: Sequence[str] | None, option: str, fields: str) -> list[list[str]]:
+    """Return the fields of options that are each a line of CSV, "@file" standing for its lines."""
+    import csv
+
+    wanted = fields.count(",") + 1
+    lines = [line for text in texts or () for line in _lines(text)]
+    found = []
+    for line in lines:
+        try:
+            (record,) = csv.reader([line], skipinitialspace=True, strict=True)
+        except csv.Error:
+            record = []
+        if len(record) != wanted:
+            raise InputError(
+                f"{option} {line!r} is not {fields}; a label that holds a comma goes into double "
+                "quotes, as in a CSV file"
+            )
+        found.append([field.strip() for field in record])
+    return found
+
+
+def number(text: str, what: str) -> float:
+    """Return the number that is written as given."""
+    try:
+        return float(text)
+    except ValueError as error:
+        raise InputError(f"the {what} {text!r} is not a number") from error
+
+
+def _lines(text: str) -> list[str]:
+    """Return the text itself, or of "@file" the lines that are not blank."""
+    if not text.startswith("@"):
+        return [text]
+    try:
+        lines = Path(text[1:]).read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise InputError(f"{text[1:]}: the list is not UTF-8 text") from error
+    return [line.strip() for line in lines if line.strip()]

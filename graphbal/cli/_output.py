@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +11,11 @@ from graphbal.cli._words import json_text
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
+
+    from graphbal.network import SynapticNetwork
+
+_LARGEST_CSV = 1_000_000  # synapses; more go to Parquet
+_ROWS_AT_ONCE = 1 << 20
 
 
 def write_csv(table: pd.DataFrame, path: Path) -> None:
@@ -21,14 +26,72 @@ def write_csv(table: pd.DataFrame, path: Path) -> None:
     from graphbal.io import replacing
 
     columns = {
-        str(name): arrow_labels(table[name]) if table[name].dtype == object else table[name]
+        str(name): _arrow_labels(table[name]) if table[name].dtype == object else table[name]
         for name in table
     }
     with replacing(path) as file:
         csv.write_csv(pa.table(columns), file)
 
 
-def arrow_labels(labels: pd.Index | pd.Series) -> pa.Array:
+def write_edges(net: SynapticNetwork, columns: dict[str, Any], path: Path) -> str:
+    """Write one row per synapse, a million at a time; return the name of the file.
+
+    `columns` are arrays in the order of the weights. The name ends in .csv or, above a million
+    synapses, in .parquet.
+    """
+    from pyarrow import csv, parquet
+
+    from graphbal.io import replacing
+
+    table, other = path.with_suffix(".csv"), path.with_suffix(".parquet")
+    if net.n_synapses > _LARGEST_CSV:
+        table, other = other, table
+    batches = _batches(net, columns)
+    first = next(batches)
+    with replacing(table) as file:
+        if table.suffix == ".csv":
+            writer = csv.CSVWriter(file, first.schema)
+        else:
+            # Dictionaries only where values repeat nearby. By its name, Arrow writes the file
+            # itself; through a Python object it takes twice as long.
+            repeating = {"post", "weight", "cost"} & set(first.schema.names)
+            writer = parquet.ParquetWriter(
+                file.name,
+                first.schema,
+                use_dictionary=sorted(repeating),
+                compression="none",
+                store_schema=False,
+            )
+        with writer:
+            writer.write_batch(first)
+            for batch in batches:
+                writer.write_batch(batch)
+    other.unlink(missing_ok=True)  # of an earlier run, about another network
+    return table.name
+
+
+def _batches(net: SynapticNetwork, columns: dict[str, Any]) -> Iterator[pa.RecordBatch]:
+    """Yield the rows of a table of synapses without ever holding them all."""
+    import numpy as np
+    import pyarrow as pa
+
+    indptr, indices = net.weights.indptr, net.weights.indices
+    labels = _arrow_labels(net.neurons)
+    bounds = np.searchsorted(indptr, np.arange(0, indptr[-1] + _ROWS_AT_ONCE, _ROWS_AT_ONCE))
+    bounds = np.unique(np.minimum(bounds, net.n_neurons))
+    for start, stop in zip([0, *bounds[1:-1]], [*bounds[1:-1], net.n_neurons], strict=True):
+        part = slice(indptr[start], indptr[stop])
+        post = np.repeat(np.arange(start, stop), np.diff(indptr[start : stop + 1]))
+        yield pa.record_batch(
+            {
+                "pre": labels.take(pa.array(indices[part])),
+                "post": labels.take(pa.array(post)),
+                **{name: values[part] for name, values in columns.items()},
+            }
+        )
+
+
+def _arrow_labels(labels: pd.Index | pd.Series) -> pa.Array:
     """Return labels as a column: numbers and text as they are, anything else as it is printed."""
     import pyarrow as pa
 

@@ -12,7 +12,7 @@ import typer
 
 from graphbal.cli._input import Source, labels, reads_source
 from graphbal.cli._options import Alpha, AsJson, Fixed, NoFigures, Output, P, Quiet
-from graphbal.cli._output import arrow_labels, write_csv, write_figures, write_json
+from graphbal.cli._output import write_csv, write_edges, write_figures, write_json
 from graphbal.cli._words import (
     component_lines,
     fail,
@@ -26,13 +26,9 @@ from graphbal.cli._words import (
 from graphbal.errors import ConvergenceWarning
 
 if TYPE_CHECKING:
-    import pyarrow as pa
     from rich.console import RenderableType
 
     from graphbal.balance import Equilibrium
-
-_LARGEST_CSV = 1_000_000  # synapses; more go to Parquet
-_ROWS_AT_ONCE = 1 << 20
 
 
 class SolverName(StrEnum):
@@ -115,70 +111,21 @@ def _write(eq: Equilibrium, facts: dict[str, Any], folder: Path, figures: bool) 
     """Write everything that is known about an equilibrium; return the names of the files."""
     from concurrent.futures import ThreadPoolExecutor
 
-    edges = "edges.csv" if eq.original.n_synapses <= _LARGEST_CSV else "edges.parquet"
+    before, after = eq.original, eq.network
+    columns = {
+        "weight": before.weights.data,
+        "cost": before.costs.data,
+        "balanced_weight": after.weights.data,
+        "balanced_cost": after.costs.data,
+        "vanishes": eq.topology.vanishing,
+    }
     write_csv(eq.neurons().rename_axis("neuron").reset_index(), folder / "potentials.csv")
     with ThreadPoolExecutor(1) as pool:  # the figures are drawn while Arrow writes
         drawing = pool.submit(_write_figures, eq, folder) if figures else None
-        _write_edges(eq, folder / edges)
+        edges = write_edges(before, columns, folder / "edges")
         drawn = drawing.result() if drawing else []
-    # An earlier run may have left the other one, about another network.
-    (folder / ("edges.parquet" if edges == "edges.csv" else "edges.csv")).unlink(missing_ok=True)
     write_json(facts, folder / "summary.json")
     return ["potentials.csv", edges, *drawn, "summary.json"]
-
-
-def _write_edges(eq: Equilibrium, path: Path) -> None:
-    """Write one row per synapse, a million at a time."""
-    from pyarrow import csv, parquet
-
-    from graphbal.io import replacing
-
-    batches = _edge_batches(eq)
-    first = next(batches)
-    with replacing(path) as file:
-        if path.suffix == ".csv":
-            writer = csv.CSVWriter(file, first.schema)
-        else:
-            # Dictionaries only where values repeat nearby. By its name, Arrow writes the file
-            # itself; through a Python object it takes twice as long.
-            writer = parquet.ParquetWriter(
-                file.name,
-                first.schema,
-                use_dictionary=["post", "weight", "cost"],
-                compression="none",
-                store_schema=False,
-            )
-        with writer:
-            writer.write_batch(first)
-            for batch in batches:
-                writer.write_batch(batch)
-
-
-def _edge_batches(eq: Equilibrium) -> Iterator[pa.RecordBatch]:
-    """Yield the rows of `Equilibrium.edges` without ever holding them all."""
-    import numpy as np
-    import pyarrow as pa
-
-    before, after = eq.original, eq.network
-    indptr, indices = before.weights.indptr, before.weights.indices
-    labels = arrow_labels(before.neurons)
-    n_rows = before.n_neurons
-    bounds = np.searchsorted(indptr, np.arange(0, indptr[-1] + _ROWS_AT_ONCE, _ROWS_AT_ONCE))
-    bounds = np.unique(np.minimum(bounds, n_rows))
-    for start, stop in zip([0, *bounds[1:-1]], [*bounds[1:-1], n_rows], strict=True):
-        part = slice(indptr[start], indptr[stop])
-        post = np.repeat(np.arange(start, stop), np.diff(indptr[start : stop + 1]))
-        yield pa.record_batch(
-            {
-                "pre": labels.take(pa.array(indices[part])),
-                "post": labels.take(pa.array(post)),
-                "weight": before.weights.data[part],
-                "cost": before.costs.data[part],
-                "balanced_weight": after.weights.data[part],
-                "balanced_cost": after.costs.data[part],
-                "vanishes": eq.topology.vanishing[part],
-            }
-        )
 
 
 def _write_figures(eq: Equilibrium, folder: Path) -> list[str]:
