@@ -258,7 +258,7 @@ def test_total_cost_never_rises_between_newton_steps(solver, n, sigma, seed):
 
 
 def test_multigrid_serves_a_large_lattice_and_says_so():
-    eq = gb.balance(ensembles.lattice(120, 120, sigma=1))
+    eq = gb.balance(ensembles.lattice(170, 170, sigma=1))
     assert eq.converged
     assert "multigrid" in eq.stats["why"]
     assert eq.stats["iterations"] < 12

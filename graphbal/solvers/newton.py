@@ -52,9 +52,9 @@ class Newton:
     ----------
     linear : {"auto", "cg", "amg", "direct"}
         How Laplacian systems are solved: conjugate gradients with the diagonal as preconditioner
-        (well-connected networks), or with algebraic multigrid (large diameter); or a
-        factorisation (small or nearly tree-like; dense, without subtraction where conductances
-        differ widely, up to 2,000 neurons). The default tries the first, and where that is slow
+        (well-connected networks; below 100,000 synapses a Gauss–Seidel sweep there and back), or
+        with algebraic multigrid (large diameter); or a factorisation (small or nearly tree-like;
+        dense, without subtraction where conductances differ widely, up to 2,000 neurons). The default tries the first, and where that is slow
         goes on from its potentials with the last (up to 1,000 neurons) or the second; costs over
         many orders of magnitude go to the last at once.
     max_iterations : int
@@ -160,9 +160,13 @@ def _descend_compactly(
         problem, shift = problem.shifted(start), start
     elif start is not None:
         q[:] = start
-    costs = problem.costs
+    costs = problem.costs if problem.costs.has_sorted_indices else problem.costs.sorted_indices()
+    indptr, indices = (
+        each.view(np.uint32) if each.dtype == np.int32 else each.astype(np.uint32)
+        for each in (costs.indptr, costs.indices)
+    )
     converged, incoming, outgoing, imbalances, totals, inner = newton_cg(
-        *(costs.indptr, costs.indices, costs.data, q, start is None, settled, tol, WIDE),
+        *(indptr, indices, costs.data, q, start is None, settled, tol, WIDE),
         *(settings.max_iterations, settings.max_linear_iterations),
     )
     history = History("newton", report)
