@@ -32,7 +32,10 @@ myst_heading_anchors = 3
 
 autosummary_generate = True
 # `topology` and `Topology` would be one file where names ignore case.
-autosummary_filename_map = {"graphbal.topology": "graphbal.topology-function"}
+autosummary_filename_map = {
+    "graphbal.topology": "graphbal.topology-function",
+    "graphbal.analytic.kolmogorov": "graphbal.analytic.kolmogorov-function",
+}
 autodoc_typehints = "none"  # numpydoc's parameter lists say more
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False

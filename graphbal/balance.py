@@ -16,6 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
+from graphbal.analytic.bounds import drop_bounds
 from graphbal.convert import as_network
 from graphbal.errors import ConvergenceWarning, InfeasibleError, InputError
 from graphbal.network import SynapticNetwork
@@ -112,17 +113,8 @@ class Equilibrium:
 
     @cached_property
     def drop_bounds(self) -> tuple[float, float]:
-        r"""Bounds on the drop that need no solver.
-
-        Balancing a single neuron already saves :math:`(\sqrt{in_k} - \sqrt{out_k})^2`; and a
-        reciprocal pair keeps the product of its costs, so that no more than
-        :math:`\sum c_{ij} - \sum \sqrt{c_{ij} c_{ji}}` can be saved. Time O(synapses).
-        """
-        net = self.original
-        incoming, outgoing = self._initial_costs
-        apart = np.square(np.sqrt(incoming) - np.sqrt(outgoing))[self._free]
-        kept = _reciprocal_cost(net.costs)
-        return float(apart.max(initial=0.0)), net.total_cost - kept
+        """Bounds on the drop that need no solver; see `graphbal.analytic.drop_bounds`."""
+        return drop_bounds(self.original, self.topology.fixed)
 
     @cached_property
     def network(self) -> SynapticNetwork:
@@ -505,16 +497,6 @@ def _merged_problem(net: SynapticNetwork, top: Topology) -> tuple[Problem, NDArr
     components[node_of] = top.components.to_numpy()
     unchanging = float(costs.data[~top.vanishing & (post == pre)].sum())
     return Problem(kept, components, top.n_components), node_of, unchanging
-
-
-def _reciprocal_cost(costs: sparse.csr_array) -> float:
-    """Return Σ √(c_ij c_ji), self-connections included."""
-    if costs.nnz < FULL:
-        roots = costs.sqrt()
-        return float(roots.multiply(roots.T).sum())
-    from graphbal.engines._kernels import reciprocal_sum
-
-    return float(reciprocal_sum(costs.indptr, costs.indices, costs.data))
 
 
 def _infeasible_message(top: Topology) -> str:

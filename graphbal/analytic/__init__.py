@@ -4,6 +4,7 @@ The closed forms take plain numbers; the rest takes any network that `graphbal.a
 `graphbal.balance` with ``solver="closed-form"`` solves every network whose blocks have one.
 """
 
+from graphbal.analytic.bounds import drop_bounds
 from graphbal.analytic.closed_forms import (
     RingEquilibrium,
     directed_cycle,
@@ -13,10 +14,28 @@ from graphbal.analytic.closed_forms import (
     ring,
     single_synapse,
 )
+from graphbal.analytic.cycles import (
+    CycleBasis,
+    Kolmogorov,
+    cycle_basis,
+    cycle_products,
+    detailed_balance,
+    kolmogorov,
+)
+from graphbal.analytic.hodge import HodgeSplit, hodge
 
 __all__ = [
+    "CycleBasis",
+    "HodgeSplit",
+    "Kolmogorov",
     "RingEquilibrium",
+    "cycle_basis",
+    "cycle_products",
+    "detailed_balance",
     "directed_cycle",
+    "drop_bounds",
+    "hodge",
+    "kolmogorov",
     "pair_potentials",
     "rank_one",
     "reciprocal_pair",
