@@ -19,10 +19,12 @@ if TYPE_CHECKING:
     from graphbal.convert import as_network
     from graphbal.datasets import list_datasets, load_dataset
     from graphbal.errors import ConvergenceWarning, GraphbalError, InfeasibleError, InputError
+    from graphbal.flow import flow
     from graphbal.io import read_network, write_network
     from graphbal.local_rule import LocalRun, local_rule, stable_step
     from graphbal.network import SynapticNetwork
     from graphbal.topology import Topology, topology
+    from graphbal.trajectory import Trajectory
 
 _HOME = {
     "ConvergenceWarning": "errors",
@@ -33,9 +35,11 @@ _HOME = {
     "LocalRun": "local_rule",
     "SynapticNetwork": "network",
     "Topology": "topology",
+    "Trajectory": "trajectory",
     "as_network": "convert",
     "balance": "balance",
     "equilibrium_potentials": "balance",
+    "flow": "flow",
     "list_datasets": "datasets",
     "load_dataset": "datasets",
     "local_rule": "local_rule",
@@ -55,12 +59,14 @@ __all__ = [
     "LocalRun",
     "SynapticNetwork",
     "Topology",
+    "Trajectory",
     "__version__",
     "analytic",
     "as_network",
     "balance",
     "ensembles",
     "equilibrium_potentials",
+    "flow",
     "list_datasets",
     "load_dataset",
     "local_rule",

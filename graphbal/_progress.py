@@ -1,4 +1,4 @@
-"""A progress bar for solvers."""
+"""Progress bars for solvers and the flow."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-__all__ = ["imbalance_bar"]
+__all__ = ["flow_bar", "imbalance_bar"]
 
 
 @contextmanager
@@ -40,6 +40,47 @@ def imbalance_bar(tol: float) -> Iterator[Callable[[dict[str, Any]], None]]:
                 description=step["solver"],
                 completed=max(decades, 0.0),
                 imbalance=imbalance,
+                passes=step["passes"],
+            )
+
+        yield report
+
+
+@contextmanager
+def flow_bar(begin: float, end: float) -> Iterator[Callable[[dict[str, Any]], None]]:
+    """Show on standard error how far the flow has come, in the logarithm of time.
+
+    Yields the callable that `graphbal.flow` reports to. Nothing is drawn if standard error is not
+    a terminal.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("t = {task.fields[t]:.3g}, imbalance {task.fields[imbalance]:.1e}"),
+        TextColumn("{task.fields[passes]} passes"),
+        TimeElapsedColumn(),
+    )
+    console = Console(stderr=True)
+    first = 0.0
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
+        task = bar.add_task("flow", total=1.0, t=begin, imbalance=1.0, passes=0)
+
+        def report(step: dict[str, Any]) -> None:
+            nonlocal first
+            gone = step["t"] - begin
+            first = first or gone
+            decades = math.log1p((end - begin) / first) if first else 1.0
+            bar.update(
+                task,
+                description=step["method"],
+                completed=math.log1p(gone / first) / decades if first else 0.0,
+                t=step["t"],
+                imbalance=step["neuron_imbalance"],
                 passes=step["passes"],
             )
 

@@ -1,0 +1,468 @@
+"""The balancing flow: every neuron's potential climbs as its incoming cost exceeds its outgoing."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from numbers import Real
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import sparse
+
+from graphbal.convert import as_network
+from graphbal.engines import State
+from graphbal.errors import ConvergenceWarning, GraphbalError, InputError
+from graphbal.integrators import Course, Dense, Jump, Leg, Point
+from graphbal.network import SynapticNetwork
+from graphbal.solvers._problem import relative_imbalance
+from graphbal.trajectory import Trajectory, synapse_positions
+
+__all__ = ["Trajectory", "flow"]
+
+Array = NDArray[np.float64]
+
+METHODS = ("auto", "explicit", "implicit")
+# Dense output is kept up to so many numbers (256 MiB).
+DENSE_LIMIT = 2**25
+CHECKPOINT_SECONDS = 60.0
+
+
+def flow(
+    network: Any,
+    t_span: tuple[float, float],
+    *,
+    t_eval: ArrayLike | None = None,
+    rate: Any = 1.0,
+    fixed: Iterable[Hashable] | None = None,
+    initial: Any = None,
+    drive: Callable[[float], Any] | None = None,
+    perturbations: Mapping[float, Mapping[tuple[Any, Any], float]] | None = None,
+    until_balanced: float | None = None,
+    rtol: float = 1e-6,
+    atol: float = 1e-6,
+    method: str = "auto",
+    progress: bool | Callable[[dict[str, Any]], None] = False,
+    checkpoint: str | Path | None = None,
+) -> Trajectory:
+    r"""Integrate the balancing flow.
+
+    The potential of a neuron rises while its incoming costs exceed its outgoing ones [1]_,
+
+    .. math:: \frac{dh_k}{dt} = γ_k \Big( \sum_j c_{kj} e^{p (h_j - h_k)}
+              - \sum_i c_{ik} e^{p (h_k - h_i)} + d_k(t) \Big),
+
+    which is gradient descent of the total cost along the task-preserving manifold; in weights,
+    dJ_ij/dt = −(γ_i g_i − γ_j g_j) J_ij (eq. 18). The n potentials are integrated, not the
+    synapses. A network without a finite equilibrium flows on for ever, h as log t.
+
+    Parameters
+    ----------
+    network : anything `as_network` takes
+        A SynapticNetwork, NetworkX graph, SciPy sparse or dense matrix, table of edges, file or
+        dataset name.
+    t_span : (float, float)
+        First and last time, in units of 1 / (γ × cost).
+    t_eval : array, shape (m,), optional
+        Times to report, ascending, within the span; by default every step.
+    rate : float, or array of shape (n,), Series or mapping by label
+        Rates γ > 0.
+    fixed : labels of neurons, optional
+        Neurons whose potential stays where it is, e.g. inputs and outputs.
+    initial : array of shape (n,), Series or mapping, optional
+        Potentials h at the first time, dimensionless; by default 0.
+    drive : callable, optional
+        ``drive(t)`` returns an extra input d to each neuron, in units of cost: an array of shape
+        (n,), Series or mapping. Smooth but at the times of perturbations.
+    perturbations : mapping, optional
+        ``{time: {(pre, post): factor}}``: at that time the costs of those synapses are multiplied
+        by these factors ≥ 0, weights by factor^(1/p).
+    until_balanced : float, optional
+        Stop when every free neuron has come to |in − out| / (in + out) ≤ this, and no perturbation
+        is to come.
+    rtol, atol : float
+        Error tolerated in a step: atol + rtol |p h| in p h, the logarithm of the cost, for the
+        neuron where it is largest.
+    method : {"auto", "explicit", "implicit"}
+        Dormand–Prince of order 8, or numerical differentiation formulas of orders 1 to 5 with
+        Laplacian solves; "auto" begins with the first and goes over to the second where stability
+        would limit the steps.
+    progress : bool or callable
+        True shows a progress bar on standard error; a callable is handed a dict at each step.
+    checkpoint : path, optional
+        Parquet file to which the trajectory so far is written every minute, on interruption and
+        at the end; `Trajectory.load` and `Trajectory.resume` go on from it.
+
+    Returns
+    -------
+    Trajectory
+
+    Raises
+    ------
+    InputError
+        If a time, rate, tolerance, label, factor or option makes no sense.
+    GraphbalError
+        If the steps fall below the spacing of floating-point numbers.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If `until_balanced` was asked for and not reached; the result says ``converged=False``.
+
+    Notes
+    -----
+    An explicit step takes twelve passes over the edges, an implicit one two and as many as its
+    conjugate gradients need, some three to ten. Memory O(n) besides what is reported.
+
+    References
+    ----------
+    .. [1] C. H. Stock, S. E. Harvey, S. A. Ocko, S. Ganguli, "Synaptic balancing", PLoS Comput
+       Biol 18(9): e1010418 (2022), eqs 17–19. https://doi.org/10.1371/journal.pcbi.1010418
+
+    Examples
+    --------
+    The cost of a single synapse falls as c / (1 + 2 p c t), for ever.
+
+    >>> import graphbal as gb
+    >>> traj = gb.flow([[0, 1.0], [0, 0]], (0, 1e6), t_eval=[0, 1, 100, 1e6])
+    >>> (1 / traj.total_cost).round(2).tolist()
+    [1.0, 5.0, 401.0, 4000001.0]
+
+    A synapse of a balanced ring is potentiated, and the ring comes to rest again.
+
+    >>> ring = gb.ensembles.ring(12)
+    >>> traj = gb.flow(ring, (0, 1e3), perturbations={1.0: {(0, 1): 10.0}}, until_balanced=1e-6)
+    >>> traj.message
+    """
+    net = as_network(network)
+    if net.n_neurons == 0:
+        raise InputError("a network without neurons has nothing to flow")
+    begin, end = span(t_span)
+    times = None if t_eval is None else evaluation_times(t_eval, begin, end)
+    for name, value in (("rtol", rtol), ("atol", atol), ("until_balanced", until_balanced)):
+        if value is not None and not (isinstance(value, Real) and np.isfinite(value) and value > 0):
+            raise InputError(f"{name} is {value!r}; it must be a number above 0")
+    if method not in METHODS:
+        raise InputError(f"there is no method {method!r}; choose one of {', '.join(METHODS)}")
+    start = np.zeros(net.n_neurons)
+    if initial is not None:
+        start = net.p * net.aligned(initial, "initial potential")
+    course = Course(
+        costs=without_self_connections(net.costs),
+        rates=net.p * _rates(net, rate, fixed),
+        jumps=_jumps(net, perturbations, begin, end),
+        drive=None if drive is None else driven(net, drive),
+        is_driven=drive is not None,
+        method=method,
+        rtol=float(rtol),
+        atol=float(atol),
+        until=until_balanced,
+        t=begin,
+        q=start,
+    )
+    blank = Trajectory(
+        network=net,
+        t=np.empty(0),
+        h=np.empty((0, net.n_neurons)),
+        measures=np.empty((0, 3)),
+        converged=None if until_balanced is None else False,
+        message="",
+        stats={"method": "", "steps": 0, "edge_passes": 0, "linear_iterations": 0, "seconds": 0.0},
+        course=course,
+        point=Point("", begin, start[None, :]),
+        pending=times,
+    )
+    return follow(blank, end, progress, checkpoint)
+
+
+def follow(
+    so_far: Trajectory,
+    end: float,
+    progress: bool | Callable[[dict[str, Any]], None] = False,
+    checkpoint: str | Path | None = None,
+) -> Trajectory:
+    """Continue a trajectory to the time `end`; see `flow` and `Trajectory.resume`."""
+    record = _Record(so_far, end)
+    path = None if checkpoint is None else Path(checkpoint)
+    saved = time.monotonic()
+    try:
+        with _reporting(progress, so_far.course.t, end) as report:
+            for leg in so_far.course.legs(so_far.point, end):
+                reached = record.take(leg)
+                if report is not None:
+                    report(record.told())
+                if reached:
+                    break
+                if path is not None and time.monotonic() - saved > CHECKPOINT_SECONDS:
+                    record.trajectory("Under way").save(path)
+                    saved = time.monotonic()
+    except (KeyboardInterrupt, GraphbalError):
+        if path is not None:
+            record.trajectory("Interrupted").save(path)
+        raise
+    result = record.trajectory("Finished")
+    if path is not None:
+        result.save(path)
+    if result.converged is False:
+        warnings.warn(result.message, ConvergenceWarning, stacklevel=3)
+    return result
+
+
+class _Record:
+    """What is reported of a flow, leg by leg."""
+
+    def __init__(self, so_far: Trajectory, end: float) -> None:
+        self.so_far, self.end = so_far, end
+        self.course, self.point = so_far.course, so_far.point
+        self.times = so_far.pending
+        self.free = self.course.rates > 0
+        self.unchanging = float(so_far.network.costs.diagonal().sum())
+        self.rows: list[tuple[float, Array, tuple[float, float, float]]] = []
+        self.pieces: list[tuple[float, Dense]] | None = []
+        self.kept = 0
+        self.steps = 0
+        self.methods: list[str] = []
+        self.edge_passes = self.linear_iterations = 0
+        self.reached = False
+        self.started = time.perf_counter()
+
+    def take(self, leg: Leg) -> bool:
+        """Report what lies on the leg; say whether the network is balanced and all is over."""
+        leg, reached = self._cut(leg)
+        point = leg.point
+        times = np.array([point.t]) if self.times is None else self.times
+        reported = times[leg.covers(times)].tolist()
+        if reached and point.t not in reported:
+            reported.append(point.t)
+        for t in reported:
+            self._report(leg, t)
+        if leg.between is not None:
+            self.steps += 1
+            self._keep(leg.between, point)
+        if point.method not in self.methods:
+            self.methods.append(point.method)
+        work = leg.field.work
+        self.edge_passes, self.linear_iterations = work.edge_passes, work.linear_iterations
+        self.reached, self.point = reached, point
+        return reached
+
+    def _cut(self, leg: Leg) -> tuple[Leg, bool]:
+        """Return the leg up to where the network is balanced, and whether it is."""
+        point, until = leg.point, self.course.until
+        if until is None or any(jump.t > point.t for jump in self.course.jumps):
+            return leg, False
+        assert point.state is not None
+        if not leg.closed or self._imbalance(point.state) > until:
+            return leg, False
+        t, q, state = point.t, point.q, point.state
+        if leg.between is not None:
+            from scipy.optimize import brentq
+
+            between, least = leg.between, until * (1 - 1e-9)
+            t = brentq(
+                lambda t: self._imbalance(leg.field.at(between(t))) - least,
+                *(leg.begin, point.t),
+                xtol=1e-14 * (point.t - leg.begin),
+            )
+            q = between(t)
+            state = leg.field.at(q)
+        stop = Point(point.method, t, q[None, :], base=point.base, state=state)
+        return leg._replace(point=stop, closed=True), True
+
+    def _report(self, leg: Leg, t: float) -> None:
+        q, state = leg.point.q, leg.point.state
+        if t != leg.point.t:
+            assert leg.between is not None
+            q = leg.between(t)
+            state = leg.field.at(q)
+        assert state is not None
+        gradient = float(np.sqrt(np.square(state.gradients[self.free]).sum()))
+        measures = (state.total_cost + self.unchanging, gradient, self._imbalance(state))
+        if self.rows and self.rows[-1][0] == t:
+            self.rows.pop()
+        self.rows.append((t, q / self.so_far.network.p, measures))
+
+    def _imbalance(self, state: State) -> float:
+        return relative_imbalance(state.incoming[self.free], state.outgoing[self.free])
+
+    def _keep(self, between: Dense, point: Point) -> None:
+        """Keep the polynomial of a step for as long as there is room."""
+        self.kept += point.vectors.size
+        if self.pieces is not None:
+            self.pieces.append((point.t, between))
+        if self.kept > DENSE_LIMIT:
+            self.pieces = None
+
+    def told(self) -> dict[str, Any]:
+        """Return how far the flow has come, for the progress bar."""
+        state = self.point.state
+        return {
+            "method": self.point.method,
+            "t": self.point.t,
+            "step": self.point.step,
+            "neuron_imbalance": np.nan if state is None else self._imbalance(state),
+            "passes": self.so_far.stats["edge_passes"] + self.edge_passes,
+        }
+
+    def trajectory(self, how: str) -> Trajectory:
+        """Return the trajectory so far."""
+        before, point = self.so_far, replace(self.point, state=None)
+        rows = [row for row in self.rows if row[0] <= point.t]
+        earlier = before.t.size
+        if rows and earlier and before.t[-1] == rows[0][0]:
+            earlier -= 1
+        t = np.concatenate([before.t[:earlier], [row[0] for row in rows]])
+        pending = self.times
+        if pending is not None and t.size:
+            pending = pending[pending > t[-1]]
+        stats = before.stats
+        methods = [name for name in stats["method"].split(" then ") if name] + self.methods
+        until = self.course.until
+        return replace(
+            before,
+            t=t,
+            h=np.concatenate([before.h[:earlier], *(row[1][None, :] for row in rows)]),
+            measures=np.concatenate([before.measures[:earlier], *([row[2]] for row in rows)]),
+            converged=None if until is None else self.reached,
+            message=self._message(how),
+            stats={
+                "method": " then ".join(dict.fromkeys(methods)),
+                "steps": stats["steps"] + self.steps,
+                "edge_passes": stats["edge_passes"] + self.edge_passes,
+                "linear_iterations": stats["linear_iterations"] + self.linear_iterations,
+                "seconds": stats["seconds"] + time.perf_counter() - self.started,
+            },
+            point=point,
+            pending=pending,
+            pieces=() if self.pieces is None else before.pieces + tuple(self.pieces),
+        )
+
+    def _message(self, how: str) -> str:
+        t, until = self.point.t, self.course.until
+        if self.reached:
+            return f"Balanced to {until:.1e} at t = {t:.6g}."
+        if t < self.end:
+            return f"{how} at t = {t:.6g} of {self.end:.6g}."
+        if until is not None:
+            return f"Not balanced to {until:.1e} when the end was reached, t = {t:.6g}."
+        return f"Finished at t = {t:.6g}."
+
+
+def span(t_span: tuple[float, float]) -> tuple[float, float]:
+    """Return the first and the last time; InputError unless they are finite and in order."""
+    try:
+        begin, end = map(float, t_span)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"t_span is {t_span!r}; give two times, the first and the last") from error
+    if not (np.isfinite(begin) and np.isfinite(end)):
+        raise InputError(f"t_span is {t_span!r}; both times must be finite")
+    if begin >= end:
+        raise InputError(f"t_span is {t_span!r}; the last time must come after the first")
+    return begin, end
+
+
+def evaluation_times(t_eval: ArrayLike, begin: float, end: float) -> Array:
+    """Return the times to report; InputError if they are not ascending within the span."""
+    try:
+        times = np.array(t_eval, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"t_eval must hold numbers: {error}") from error
+    if times.ndim != 1 or times.size == 0:
+        raise InputError(f"t_eval has shape {times.shape}; give a list of at least one time")
+    outside = ~((times >= begin) & (times <= end))
+    if outside.any():
+        raise InputError(
+            f"t_eval holds {times[outside][0]:g}, which is outside the span {begin:g} to {end:g}"
+        )
+    unsorted = np.diff(times) <= 0
+    if unsorted.any():
+        at = int(np.flatnonzero(unsorted)[0])
+        raise InputError(
+            f"t_eval must ascend, but {times[at]:g} is followed by {times[at + 1]:g}; sort it and "
+            "drop repetitions"
+        )
+    return times
+
+
+def driven(net: SynapticNetwork, drive: Callable[[float], Any]) -> Callable[[float], Array]:
+    """Return the drive as a function to arrays."""
+    if not callable(drive):
+        raise InputError(f"drive is {drive!r}; it must be a function of time")
+    return lambda t: net.aligned(drive(t), "drive")
+
+
+def _rates(net: SynapticNetwork, rate: Any, fixed: Iterable[Hashable] | None) -> Array:
+    """Return the rate of each neuron, 0 where it is fixed."""
+    if isinstance(rate, Real):
+        rates = np.full(net.n_neurons, float(rate))
+    else:
+        rates = net.aligned(rate, "rate").copy()
+    wrong = ~(np.isfinite(rates) & (rates > 0))
+    if wrong.any():
+        at = int(np.flatnonzero(wrong)[0])
+        raise InputError(
+            f"the rate of the neuron {net.neurons[at]!r} is {rates[at]:g}; it must be a finite "
+            "number above 0 (to hold a neuron, name it in `fixed`)"
+        )
+    if fixed is not None:
+        rates[net.positions(fixed)] = 0.0
+    return rates
+
+
+def _jumps(
+    net: SynapticNetwork,
+    perturbations: Mapping[float, Mapping[tuple[Any, Any], float]] | None,
+    begin: float,
+    end: float,
+) -> tuple[Jump, ...]:
+    jumps: list[Jump] = []
+    for t, factors in (perturbations or {}).items():
+        if not (isinstance(t, Real) and begin <= t < end):
+            raise InputError(
+                f"a perturbation is set for the time {t!r}; it must be within the span, from "
+                f"{begin:g} to before {end:g}"
+            )
+        if not (isinstance(factors, Mapping) and factors):
+            raise InputError(
+                f"the perturbation at t = {t:g} is {factors!r}; give {{(pre, post): factor}}"
+            )
+        for (pre, post), factor in factors.items():
+            if not (isinstance(factor, Real) and np.isfinite(factor) and factor >= 0):
+                raise InputError(
+                    f"the factor of the synapse {pre!r} → {post!r} at t = {t:g} is {factor!r}; it "
+                    "must be a finite number, 0 or above"
+                )
+            if pre == post:
+                raise InputError(
+                    f"the perturbation at t = {t:g} is of the self-connection of {pre!r}, which "
+                    "the flow does not feel"
+                )
+        values = np.array(list(factors.values()), dtype=np.float64)
+        jumps.append(Jump(float(t), synapse_positions(net, list(factors)), values))
+    return tuple(sorted(jumps, key=lambda jump: jump.t))
+
+
+def without_self_connections(costs: sparse.csr_array) -> sparse.csr_array:
+    """Return the costs with a diagonal of zeros, every other synapse in its place."""
+    if not costs.diagonal().any():
+        return costs
+    values = costs.data.copy()
+    values[np.repeat(np.arange(costs.shape[0]), np.diff(costs.indptr)) == costs.indices] = 0.0
+    cleared = sparse.csr_array((values, costs.indices, costs.indptr), shape=costs.shape)
+    cleared.has_canonical_format = True
+    return cleared
+
+
+def _reporting(
+    progress: bool | Callable[[dict[str, Any]], None], begin: float, end: float
+) -> AbstractContextManager[Callable[[dict[str, Any]], None] | None]:
+    if progress is True:
+        from graphbal._progress import flow_bar
+
+        return flow_bar(begin, end)
+    return nullcontext(progress or None)

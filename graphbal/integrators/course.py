@@ -1,0 +1,155 @@
+"""From a first point to the end: sudden changes of cost, the choice of integrator, the steps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from graphbal.integrators.explicit import Explicit
+from graphbal.integrators.field import Array, Dense, Field, Integrator, Point, Work
+from graphbal.integrators.implicit import Implicit
+
+__all__ = ["Course", "Jump", "Leg"]
+
+# An explicit step times the fastest rate beyond which stability, not accuracy, limits the step,
+STABLE = 8.0
+# unless the end is no more than so many such steps away.
+NEARBY = 2.0
+
+
+class Jump(NamedTuple):
+    """Factors on the costs of some synapses from a time on; positions are those of the data."""
+
+    t: float
+    synapses: NDArray[np.intp]
+    factors: Array
+
+
+class Leg(NamedTuple):
+    """A step of the flow: from `begin` to the point, by the polynomial in between.
+
+    Where integration begins, and begins anew after a jump, there is a leg without length or
+    polynomial. The leg up to a jump is not `closed`: costs at its end are those before the jump.
+    """
+
+    begin: float
+    point: Point
+    between: Dense | None
+    closed: bool
+    field: Field
+
+    def covers(self, times: Array) -> NDArray[np.bool_]:
+        """Return which of the times are reported from this leg."""
+        if self.between is None:
+            return times == self.begin
+        inside = (times > self.begin) & (times < self.point.t)
+        return inside | (times == self.point.t) if self.closed else inside
+
+
+@dataclass(frozen=True, eq=False)
+class Course:
+    """What is to be integrated, and how.
+
+    Attributes
+    ----------
+    costs : scipy.sparse.csr_array, shape (n, n)
+        Costs [post, pre] before any jump, zero on the diagonal.
+    rates : array, shape (n,)
+        r = p γ; 0 holds a neuron where it is.
+    jumps : tuple of Jump
+        By time.
+    drive : callable, optional
+        Extra input d(t), shape (n,), in units of cost.
+    method : {"auto", "explicit", "implicit"}
+        Integrator.
+    rtol, atol : float
+        Tolerances of a step, of q relative and absolute.
+    until : float, optional
+        Neuron imbalance at which to stop.
+    t, q : float and array, shape (n,)
+        Where it all begins.
+    is_driven : bool
+        Whether there is a drive, be it at hand or not.
+    """
+
+    costs: sparse.csr_array
+    rates: Array
+    jumps: tuple[Jump, ...]
+    drive: Callable[[float], Array] | None
+    method: str
+    rtol: float
+    atol: float
+    until: float | None
+    t: float
+    q: Array
+    is_driven: bool = False
+
+    def factors(self, t: float) -> Array | None:
+        """Return the product of the jumps up to the time t, by synapse; None if there are none."""
+        past = [jump for jump in self.jumps if jump.t <= t]
+        if not past:
+            return None
+        factors = np.ones(self.costs.nnz)
+        for jump in past:
+            factors[jump.synapses] *= jump.factors
+        return factors
+
+    def field(self, t: float, base: Array | None, work: Work) -> Field:
+        """Return the field with the costs of the time t."""
+        factors, costs = self.factors(t), self.costs
+        if factors is not None:
+            costs = sparse.csr_array(
+                (costs.data * factors, costs.indices, costs.indptr), shape=costs.shape
+            )
+            costs.has_canonical_format = True
+        return Field(costs, self.rates, self.drive, base, work)
+
+    def legs(self, point: Point, end: float) -> Iterator[Leg]:
+        """Go from a point to the time `end`, a leg at a time."""
+        work = Work()
+        while point.t < end:
+            bound = min((jump.t for jump in self.jumps if point.t < jump.t < end), default=end)
+            field = self.field(point.t, point.base, work).near(point.q)
+            begins = point.order == 0 or any(jump.t == point.t for jump in self.jumps)
+            method = self._first_method if begins else point.method
+            integrator = self._integrator(method, field)
+            if begins:
+                point = integrator.start(point.t, point.q)
+                yield Leg(point.t, point, None, True, field)
+            while point.t < bound:
+                nearer = field.near(point.q)
+                if nearer is not field:
+                    field, point = nearer, replace(point, base=nearer.base, state=None)
+                    integrator = self._integrator(point.method, field)
+                if self.method == "auto" and _is_stiff(point, field, bound):
+                    integrator = self._integrator("implicit", field)
+                    point = integrator.start(point.t, point.q)
+                begin = point.t
+                point, between = integrator.advance(point, bound)
+                yield Leg(begin, point, between, point.t < bound or bound == end, field)
+
+    @property
+    def _first_method(self) -> str:
+        return "explicit" if self.method == "auto" else self.method
+
+    def _integrator(self, method: str, field: Field) -> Integrator:
+        if method == "explicit":
+            # An explicit method at rest wavers by its tolerance.
+            finest = np.inf if self.until is None else 0.1 * self.until
+            return Explicit(field, min(self.rtol, finest), min(self.atol, finest))
+        return Implicit(field, self.rtol, self.atol, self.until)
+
+
+def _is_stiff(point: Point, field: Field, bound: float) -> bool:
+    """Say whether stability will limit the steps of an explicit method from here on."""
+    if point.method != "explicit" or point.state is None:
+        return False
+    # No rate of the linearised flow is above twice that of the fastest neuron alone.
+    alone = field.rates * (point.state.incoming + point.state.outgoing)
+    fastest = 2 * float(alone.max(initial=0.0))
+    return point.step * fastest > STABLE and bound - point.t > NEARBY * point.step

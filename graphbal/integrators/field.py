@@ -1,0 +1,168 @@
+"""The balancing flow as a differential equation, and what its integrators pass on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from scipy.sparse import csgraph
+
+from graphbal.engines import Engine, State, local_engine
+from graphbal.errors import GraphbalError
+from graphbal.solvers._problem import WIDE, Problem
+
+__all__ = ["Array", "Dense", "Field", "Integrator", "Point", "Work", "require_length"]
+
+Array = NDArray[np.float64]
+Dense = Callable[[float], Array]
+
+
+@dataclass
+class Work:
+    """What integration has cost so far."""
+
+    engine: Engine | None = None
+    earlier_passes: int = 0
+    linear_iterations: int = 0
+
+    def count(self, engine: Engine) -> None:
+        """Count the passes of this engine from here on."""
+        self.earlier_passes = self.edge_passes
+        self.engine = engine
+
+    @property
+    def edge_passes(self) -> int:
+        """Number of passes over the edges."""
+        return self.earlier_passes + (self.engine.n_passes if self.engine else 0)
+
+
+@dataclass(frozen=True, eq=False)
+class Field:
+    """The flow dq/dt = r ∘ (g(q) + d(t)) of the potentials q = p h, in units of log cost.
+
+    Attributes
+    ----------
+    costs : scipy.sparse.csr_array, shape (n, n)
+        Costs [post, pre] at q = 0, without self-connections.
+    rates : array, shape (n,)
+        r = p γ; 0 holds a neuron where it is.
+    drive : callable, optional
+        Extra input d(t), shape (n,), in units of cost.
+    base : array, shape (n,), optional
+        Potentials at which the engine has its costs, so that no exponential overflows.
+    work : Work
+        Where passes are counted.
+    """
+
+    costs: sparse.csr_array
+    rates: Array
+    drive: Callable[[float], Array] | None = None
+    base: Array | None = None
+    work: Work = field(default_factory=Work)
+
+    @cached_property
+    def problem(self) -> Problem:
+        """The costs at `base`, and the weakly connected components."""
+        n_components, components = csgraph.connected_components(self.costs, connection="weak")
+        problem = Problem(self.costs, components, n_components)
+        return problem if self.base is None else problem.shifted(self.base)
+
+    @cached_property
+    def engine(self) -> Engine:
+        """The edge passes at `base`."""
+        engine = local_engine(self.problem.costs)
+        self.work.count(engine)
+        return engine
+
+    @cached_property
+    def held(self) -> NDArray[np.bool_]:
+        """Which neurons are held where they are."""
+        return self.rates == 0
+
+    def at(self, q: Array) -> State:
+        """Return the state of the network at potentials q, in one pass."""
+        return self.engine.at(q if self.base is None else q - self.base)
+
+    def force(self, t: float, state: State) -> Array:
+        """Return g + d(t)."""
+        gradients = state.gradients
+        return gradients if self.drive is None else gradients + self.drive(t)
+
+    def velocity(self, t: float, state: State) -> Array:
+        """Return dq/dt."""
+        return self.rates * self.force(t, state)
+
+    def acceleration(self, t: float, state: State) -> Array:
+        """Return d²q/dt² = −r ∘ L dq/dt, in one pass; the drive counts as steady."""
+        return -self.rates * state.laplacian_product(self.velocity(t, state))
+
+    def near(self, q: Array) -> Field:
+        """Return the field with its costs moved to q if q is far from where they are."""
+        if np.ptp(q if self.base is None else q - self.base) <= WIDE:
+            return self
+        return replace(self, base=q)
+
+
+@dataclass(frozen=True, eq=False)
+class Point:
+    """A point of a trajectory as an integrator leaves it: all that is needed to go on.
+
+    Attributes
+    ----------
+    method : str
+        Name of the integrator.
+    t : float
+        Time.
+    vectors : array, shape (k, n)
+        Potentials q at t, and whatever else the integrator remembers of the past.
+    step : float
+        Length of the step to try next.
+    order : int
+        Order of that step; 0 where integration has yet to begin.
+    equal_steps : int
+        Number of steps of the same length and order so far.
+    base : array, shape (n,), optional
+        Base of the field; see there.
+    state : State, optional
+        The network at q.
+    """
+
+    method: str
+    t: float
+    vectors: Array
+    step: float = 0.0
+    order: int = 0
+    equal_steps: int = 0
+    base: Array | None = field(default=None, repr=False)
+    state: State | None = field(default=None, repr=False)
+
+    @property
+    def q(self) -> Array:
+        """Potentials in units of log cost."""
+        return self.vectors[0]
+
+
+class Integrator(Protocol):
+    """What the flow asks of an integrator."""
+
+    def start(self, t: float, q: Array) -> Point:
+        """Return the point from which to begin at potentials q."""
+        ...
+
+    def advance(self, point: Point, bound: float) -> tuple[Point, Dense]:
+        """Return the next point, not beyond the time `bound`, and q(t) up to it."""
+        ...
+
+
+def require_length(step: float, t: float) -> None:
+    """Raise GraphbalError if a step from the time t makes no headway."""
+    if step < 10 * np.spacing(abs(t)):
+        raise GraphbalError(
+            f"the step fell below the spacing of floating-point numbers at t = {t:g}; the drive is "
+            "not smooth there, or the tolerances are too small"
+        )
