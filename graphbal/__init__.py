@@ -48,7 +48,7 @@ _HOME = {
     "topology": "topology",
     "write_network": "io",
 }
-_ROOMS = ("analytic", "ensembles", "plotting", "solvers")
+_ROOMS = ("analytic", "ensembles", "figures", "plotting", "solvers")
 
 __all__ = [
     "ConvergenceWarning",

@@ -23,6 +23,7 @@ ROOMS = (
     "engines",
     "ensembles",
     "errors",
+    "figures",
     "io",
     "plotting",
     "solvers",

@@ -1,0 +1,65 @@
+"""Statements of a caption, each held against a number measured in the run that drew the figure."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+
+class Claim(NamedTuple):
+    """A statement and whether it holds.
+
+    Attributes
+    ----------
+    claim : str
+        The statement, with its tolerance.
+    measured : float
+        The number measured.
+    expected : float or str
+        The number it must equal within the tolerance, or the bound that it must keep.
+    holds : bool
+        Whether it does.
+    """
+
+    claim: str
+    measured: float
+    expected: float | str
+    holds: bool
+
+
+# A comparison with NaN is false, so a number that could not be measured never holds.
+
+
+def equals(claim: str, measured: Any, expected: Any, tol: float) -> Claim:
+    """Claim that a number equals another to a relative tolerance."""
+    measured, expected = float(measured), float(expected)
+    holds = abs(measured - expected) <= tol * abs(expected)
+    return Claim(f"{claim} (to {tol:.0e}, relative)", measured, expected, holds)
+
+
+def none(claim: str, broken: Any) -> Claim:
+    """Claim that what must hold everywhere is broken nowhere; `broken` is an array of booleans."""
+    measured = float(np.count_nonzero(broken))
+    return Claim(f"{claim} (number of exceptions)", measured, 0.0, measured == 0)
+
+
+def at_most(claim: str, measured: Any, bound: float) -> Claim:
+    """Claim that a number, or the largest of several, is not above a bound."""
+    measured = float(np.max(measured))
+    return Claim(claim, measured, f"at most {bound:g}", measured <= bound)
+
+
+def at_least(claim: str, measured: Any, bound: float) -> Claim:
+    """Claim that a number, or the smallest of several, is not below a bound."""
+    measured = float(np.min(measured))
+    return Claim(claim, measured, f"at least {bound:g}", measured >= bound)
+
+
+def relative_error(measured: Any, expected: Any) -> Array:
+    """Return |measured − expected| / |expected|, entry by entry."""
+    expected = np.asarray(expected, dtype=float)
+    return np.abs(np.asarray(measured, dtype=float) - expected) / np.abs(expected)
