@@ -17,7 +17,17 @@ from rich.table import Table
 
 from benchmarks.harness import Line, machine
 
-PARTS = ("extremes", "connectome", "sparse", "dense", "peers", "memory", "endtoend", "startup")
+PARTS = (
+    "extremes",
+    "connectome",
+    "sparse",
+    "closed_form",
+    "dense",
+    "peers",
+    "memory",
+    "endtoend",
+    "startup",
+)
 RESULTS = Path(__file__).parent / "results"
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["circulate", "close_blocks", "glue"]
+__all__ = ["circulate", "close_blocks", "close_single_ring", "glue"]
 
 LOG_2 = math.log(2.0)
 
@@ -167,14 +167,15 @@ def close_blocks(
     for b in range(n_blocks):
         largest = max(largest, start[b + 1] - start[b])
 
+    most = min(n, largest + 1)
     local = np.full(n, -1, dtype=np.int32)
-    members = np.empty(largest + 1, dtype=np.int32)
-    slot_ptr = np.zeros(largest + 3, dtype=np.int32)
+    members = np.empty(most, dtype=np.int32)
+    slot_ptr = np.zeros(most + 2, dtype=np.int32)
     slot = np.empty(2 * largest, dtype=np.int32)
-    entering = np.full(largest + 1, -np.inf)
-    leaving = np.full(largest + 1, -np.inf)
-    queue = np.empty(largest + 1, dtype=np.int32)
-    seen = np.zeros(largest + 1, dtype=np.bool_)
+    entering = np.full(most, -np.inf)
+    leaving = np.full(most, -np.inf)
+    queue = np.empty(most, dtype=np.int32)
+    seen = np.zeros(most, dtype=np.bool_)
 
     for b in range(n_blocks):
         first, last = start[b], start[b + 1]
@@ -191,38 +192,29 @@ def close_blocks(
                     members[size] = v
                     block_of[v] = b
                     size += 1
-        # Synapses by neuron, each at both its ends: coded 2 k if it enters, 2 k + 1 if it leaves.
-        slot_ptr[: size + 2] = 0
-        for k in range(first, last):
-            slot_ptr[local[posts[k]] + 2] += 1
-            slot_ptr[local[indices[entries[k]]] + 2] += 1
-        for v in range(size):
-            slot_ptr[v + 2] += slot_ptr[v + 1]
-        for k in range(first, last):
-            a = local[posts[k]]
-            slot[slot_ptr[a + 1]] = 2 * (k - first)
-            slot_ptr[a + 1] += 1
-            a = local[indices[entries[k]]]
-            slot[slot_ptr[a + 1]] = 2 * (k - first) + 1
-            slot_ptr[a + 1] += 1
         relative_root = relative[root]
         relative[root] = 0.0
+        closed = False
         if size > 2 and last - first <= 2 * size:
             closed = _close_ring(
-                size,
-                first,
-                slot_ptr,
-                slot,
-                posts,
-                indices,
-                entries,
-                log_costs,
-                local,
-                members,
-                relative,
+                size, first, last, posts, indices, entries, log_costs, local, members, relative
             )
-        else:
-            closed = False
+        if not closed:
+            # Synapses by neuron, each at both its ends: coded 2 k if it enters, 2 k + 1 if it
+            # leaves.
+            slot_ptr[: size + 2] = 0
+            for k in range(first, last):
+                slot_ptr[local[posts[k]] + 2] += 1
+                slot_ptr[local[indices[entries[k]]] + 2] += 1
+            for v in range(size):
+                slot_ptr[v + 2] += slot_ptr[v + 1]
+            for k in range(first, last):
+                a = local[posts[k]]
+                slot[slot_ptr[a + 1]] = 2 * (k - first)
+                slot_ptr[a + 1] += 1
+                a = local[indices[entries[k]]]
+                slot[slot_ptr[a + 1]] = 2 * (k - first) + 1
+                slot_ptr[a + 1] += 1
         # Detailed balance: sum ½ log(c_out/c_in) along a spanning tree, then look for a pair that
         # disagrees.
         seen[:size] = False
@@ -272,8 +264,7 @@ def close_blocks(
 def _close_ring(
     size: int,
     first: int,
-    slot_ptr: NDArray[np.integer],
-    slot: NDArray[np.integer],
+    last: int,
     posts: NDArray[np.integer],
     indices: NDArray[np.integer],
     entries: NDArray[np.integer],
@@ -283,41 +274,99 @@ def _close_ring(
     relative: NDArray[np.float64],
 ) -> bool:
     """Solve the block if it is a ring, directed or reciprocal or between; say whether it was."""
-    following = np.full((2, size), -1, dtype=np.int32)
-    for a in range(size):
-        for s in range(slot_ptr[a], slot_ptr[a + 1]):
-            k = first + slot[s] // 2
-            other = local[indices[entries[k]]] if slot[s] % 2 == 0 else local[posts[k]]
-            if following[0, a] == -1 or following[0, a] == other:
-                following[0, a] = other
-            elif following[1, a] == -1 or following[1, a] == other:
-                following[1, a] = other
-            else:
-                return False
-    forward = np.full(size, -np.inf)
-    backward = np.full(size, -np.inf)
+    neighbours, onward, homeward = _nobody(size)
+    for k in range(first, last):
+        e = entries[k]
+        if not _note(
+            local[posts[k]], local[indices[e]], log_costs[e], neighbours, onward, homeward
+        ):
+            return False
+    closed, q = _walk(neighbours, onward, homeward)
+    for v in range(size):
+        relative[members[v]] = q[v]
+    return closed
+
+
+@njit(cache=True, error_model="numpy")
+def close_single_ring(
+    indptr: NDArray[np.integer], indices: NDArray[np.integer], log_costs: NDArray[np.float64]
+) -> tuple[bool, NDArray[np.float64]]:
+    """Return whether the whole network is one ring, and its potentials relative to neuron 0."""
+    n = indptr.size - 1
+    neighbours, onward, homeward = _nobody(n)
+    for i in range(n):
+        for e in range(indptr[i], indptr[i + 1]):
+            if not _note(i, indices[e], log_costs[e], neighbours, onward, homeward):
+                return False, np.empty(0)
+    return _walk(neighbours, onward, homeward)
+
+
+@njit(cache=True, error_model="numpy")
+def _nobody(
+    size: int,
+) -> tuple[NDArray[np.int32], NDArray[np.float64], NDArray[np.float64]]:
+    """Return places for two neighbours of each neuron, and for the log costs to and from each."""
+    costs = (np.full((size, 2), -np.inf), np.full((size, 2), -np.inf))
+    return np.full((size, 2), -1, dtype=np.int32), costs[0], costs[1]
+
+
+@njit(cache=True, error_model="numpy")
+def _note(
+    i: int,
+    j: int,
+    log_cost: float,
+    neighbours: NDArray[np.int32],
+    onward: NDArray[np.float64],
+    homeward: NDArray[np.float64],
+) -> bool:
+    """Note the synapse j → i at both its ends, unless that makes one neighbour too many."""
+    side, other = _side(neighbours, i, j), _side(neighbours, j, i)
+    if side == 2 or other == 2:
+        return False
+    homeward[i, side] = log_cost
+    onward[j, other] = log_cost
+    return True
+
+
+@njit(cache=True, error_model="numpy")
+def _walk(
+    neighbours: NDArray[np.int32], onward: NDArray[np.float64], homeward: NDArray[np.float64]
+) -> tuple[bool, NDArray[np.float64]]:
+    """Walk around the ring from neuron 0; return whether it is one, and its potentials."""
+    size = neighbours.shape[0]
+    forward = np.empty(size)
+    backward = np.empty(size)
     ring = np.empty(size, dtype=np.int32)
+    q = np.zeros(size)
     a, came_from = 0, -1
     for step in range(size):
+        if neighbours[a, 1] < 0 or (step > 0 and a == 0):
+            return False, q
         ring[step] = a
-        onward = following[0, a] if following[0, a] != came_from else following[1, a]
-        for s in range(slot_ptr[a], slot_ptr[a + 1]):
-            k = first + slot[s] // 2
-            if slot[s] % 2 == 0:
-                if local[indices[entries[k]]] == onward:
-                    backward[step] = log_costs[entries[k]]
-            elif local[posts[k]] == onward:
-                forward[step] = log_costs[entries[k]]
-        a, came_from = onward, a
+        side = 0 if neighbours[a, 0] != came_from else 1
+        forward[step] = onward[a, side]
+        backward[step] = homeward[a, side]
+        a, came_from = neighbours[a, side], a
     drops = circulate(forward, backward)
-    q, lost = 0.0, 0.0
+    height, lost = 0.0, 0.0
     for step in range(size):
-        relative[members[ring[step]]] = q
+        q[ring[step]] = height
         term = -drops[step] - lost
-        total = q + term
-        lost = (total - q) - term
-        q = total
-    return True
+        total = height + term
+        lost = (total - height) - term
+        height = total
+    return True, q
+
+
+@njit(cache=True, error_model="numpy")
+def _side(neighbours: NDArray[np.int32], a: int, b: int) -> int:
+    """Return which neighbour of `a` is `b`, noted if it is new; 2 if that is one too many."""
+    for side in range(2):
+        if neighbours[a, side] < 0:
+            neighbours[a, side] = b
+        if neighbours[a, side] == b:
+            return side
+    return 2
 
 
 @njit(cache=True, error_model="numpy")

@@ -77,10 +77,15 @@ def solve_by_blocks(
 
     The blocks without a closed form are handed over as one problem with a component a block.
     """
-    from graphbal.solvers._rings import close_blocks, glue
+    from graphbal.solvers._rings import close_blocks, close_single_ring, glue
 
     costs = problem.costs
     log_costs = np.log(costs.data)
+    history = History("closed form", report)
+    if 3 <= problem.n <= costs.nnz <= 2 * problem.n:
+        is_ring, q = close_single_ring(costs.indptr, costs.indices, log_costs)
+        if is_ring:
+            return _closed(problem, log_costs, problem.centred(q), tol, history, {"blocks": 1})
     blocks = biconnected_blocks(costs.indptr, costs.indices)
     relative, block_of, is_open = close_blocks(
         costs.indptr,
@@ -90,34 +95,49 @@ def solve_by_blocks(
         blocks.block_roots,
         0.01 * tol,
     )
-    history = History("closed form", report)
     stats: dict[str, Any] = {"blocks": blocks.n_blocks}
-    converged = True
-    if is_open.any():
-        if blocks.n_blocks == 1:
-            solution = solve_open(problem)
-            return replace(solution, stats=stats | solution.stats)
-        rest, neuron_of, root_of = _open_problem(problem, blocks, block_of, is_open)
-        solution = solve_open(rest)
-        converged = solution.converged
-        relative[neuron_of] = (solution.q - solution.q[root_of])[: neuron_of.size]
-        stats |= solution.stats
-        closed = int(blocks.n_blocks - np.count_nonzero(is_open))
-        others = solution.stats.get("why", "the solver asked for")
-        stats["why"] = f"{closed:,} of {blocks.n_blocks:,} blocks in closed form; others: {others}"
+    if not is_open.any():
+        q = problem.centred(glue(relative, block_of, blocks.block_roots))
+        return _closed(problem, log_costs, q, tol, history, stats)
+    if blocks.n_blocks == 1:
+        solution = solve_open(problem)
+        return replace(solution, stats=stats | solution.stats)
+    rest, neuron_of, root_of = _open_problem(problem, blocks, block_of, is_open)
+    solution = solve_open(rest)
+    relative[neuron_of] = (solution.q - solution.q[root_of])[: neuron_of.size]
+    closed = int(blocks.n_blocks - np.count_nonzero(is_open))
+    others = solution.stats.get("why", "the solver asked for")
+    why = f"{closed:,} of {blocks.n_blocks:,} blocks in closed form; others: {others}"
     q = problem.centred(glue(relative, block_of, blocks.block_roots))
+    incoming, outgoing = _costs_at(problem, log_costs, q)
+    stats |= solution.stats | {"why": why}
+    return Solution(q, incoming, outgoing, solution.converged, stats)
+
+
+def _closed(
+    problem: Problem,
+    log_costs: Array,
+    q: Array,
+    tol: float,
+    history: History,
+    stats: dict[str, Any],
+) -> Solution:
+    """Return the solution at potentials of which all blocks are in closed form."""
+    incoming, outgoing = _costs_at(problem, log_costs, q)
+    imbalance = relative_imbalance(incoming, outgoing)
+    history.record(imbalance, float(incoming.sum()), 1)
+    return Solution(q, incoming, outgoing, imbalance <= tol, stats | history.stats(1))
+
+
+def _costs_at(problem: Problem, log_costs: Array, q: Array) -> tuple[Array, Array]:
+    """Return incoming and outgoing costs at potentials q; the log costs are used up."""
     post, pre = problem.endpoints()
     log_costs += q[pre]
     log_costs -= q[post]
     here = np.exp(log_costs, out=log_costs)
-    incoming = np.bincount(post, weights=here, minlength=problem.n).astype(np.float64, copy=False)
-    outgoing = np.bincount(pre, weights=here, minlength=problem.n).astype(np.float64, copy=False)
-    if not is_open.any():
-        imbalance = relative_imbalance(incoming, outgoing)
-        history.record(imbalance, float(incoming.sum()), 1)
-        stats |= history.stats(1)
-        converged = imbalance <= tol
-    return Solution(q, incoming, outgoing, converged, stats)
+    incoming = np.bincount(post, weights=here, minlength=problem.n)
+    outgoing = np.bincount(pre, weights=here, minlength=problem.n)
+    return incoming.astype(np.float64, copy=False), outgoing.astype(np.float64, copy=False)
 
 
 def _open_problem(
