@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from graphbal.errors import ConvergenceWarning, GraphbalError, InfeasibleError, InputError
     from graphbal.flow import flow
     from graphbal.io import read_network, write_network
+    from graphbal.linearization import Response, laplacian, linear_response, perturb
     from graphbal.local_rule import LocalRun, local_rule, stable_step
+    from graphbal.modes import Modes, eigenmodes
     from graphbal.network import SynapticNetwork
     from graphbal.topology import Topology, topology
     from graphbal.trajectory import Trajectory
@@ -33,16 +35,22 @@ _HOME = {
     "InfeasibleError": "errors",
     "InputError": "errors",
     "LocalRun": "local_rule",
+    "Modes": "modes",
+    "Response": "linearization",
     "SynapticNetwork": "network",
     "Topology": "topology",
     "Trajectory": "trajectory",
     "as_network": "convert",
     "balance": "balance",
+    "eigenmodes": "modes",
     "equilibrium_potentials": "balance",
     "flow": "flow",
+    "laplacian": "linearization",
+    "linear_response": "linearization",
     "list_datasets": "datasets",
     "load_dataset": "datasets",
     "local_rule": "local_rule",
+    "perturb": "linearization",
     "read_network": "io",
     "stable_step": "local_rule",
     "topology": "topology",
@@ -57,6 +65,8 @@ __all__ = [
     "InfeasibleError",
     "InputError",
     "LocalRun",
+    "Modes",
+    "Response",
     "SynapticNetwork",
     "Topology",
     "Trajectory",
@@ -64,12 +74,16 @@ __all__ = [
     "analytic",
     "as_network",
     "balance",
+    "eigenmodes",
     "ensembles",
     "equilibrium_potentials",
     "flow",
+    "laplacian",
+    "linear_response",
     "list_datasets",
     "load_dataset",
     "local_rule",
+    "perturb",
     "read_network",
     "solvers",
     "stable_step",

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-__all__ = ["flow_bar", "imbalance_bar"]
+__all__ = ["flow_bar", "imbalance_bar", "modes_bar"]
 
 
 @contextmanager
@@ -83,5 +83,34 @@ def flow_bar(begin: float, end: float) -> Iterator[Callable[[dict[str, Any]], No
                 imbalance=step["neuron_imbalance"],
                 passes=step["passes"],
             )
+
+        yield report
+
+
+@contextmanager
+def modes_bar(tol: float) -> Iterator[Callable[[dict[str, Any]], None]]:
+    """Show on standard error how far the residual has come on its way to `tol`, in decades.
+
+    Yields the callable that `graphbal.eigenmodes` reports to. Nothing is drawn if standard error
+    is not a terminal.
+    """
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (
+        TextColumn("eigenmodes"),
+        BarColumn(),
+        TextColumn("residual {task.fields[residual]:.1e}, {task.fields[products]} products"),
+        TimeElapsedColumn(),
+    )
+    console = Console(stderr=True)
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
+        task = bar.add_task("", total=-math.log10(tol), residual=1.0, products=0)
+
+        def report(step: dict[str, Any]) -> None:
+            decades = -math.log10(max(step["residual"], tol))
+            bar.update(task, completed=max(decades, 0.0), **step)
 
         yield report

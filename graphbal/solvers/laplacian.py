@@ -10,6 +10,7 @@ Without a shift b must sum to zero over each component.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
@@ -17,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg, sparse
 
-from graphbal.engines import State
+from graphbal.engines import State, local_engine
+from graphbal.errors import ConvergenceWarning
 from graphbal.solvers._problem import Problem
 
 __all__ = [
@@ -25,12 +27,21 @@ __all__ = [
     "LinearStep",
     "assembled_laplacian",
     "conjugate_gradients",
+    "factorised",
     "jacobi_cg",
     "multigrid_cg",
+    "multigrid_cycle",
+    "pseudoinverse",
     "sparse_direct",
 ]
 
 Array = NDArray[np.float64]
+
+# Up to this many neurons any Laplacian is factorised.
+SMALL = 1000
+# Networks with more synapses a neuron than this stay with conjugate gradients for long:
+# multigrid hierarchies fill up.
+CROWDED = 8
 
 
 class LinearStep(NamedTuple):
@@ -92,7 +103,7 @@ def multigrid_cg(problem: Problem, max_iterations: int) -> LinearSolver:
         fresh = precondition is None
         while True:
             if precondition is None:
-                cycle = _multigrid_cycle(matrix)
+                cycle = multigrid_cycle(matrix)
                 precondition = cycle if shift is not None else _centring(problem, cycle)
             # A hierarchy from an earlier step may take twice its first effort, then it is renewed.
             limit = max_iterations if fresh else 2 * usual + 4
@@ -112,35 +123,88 @@ def multigrid_cg(problem: Problem, max_iterations: int) -> LinearSolver:
 def sparse_direct(problem: Problem, max_iterations: int) -> LinearSolver:
     """Sparse LU factorisation (SuperLU, symmetric mode, minimum degree).
 
-    Without a shift one neuron of each component is grounded.
+    Without a shift one neuron of each component is grounded. The factors serve for as long as
+    state and shift stay the same.
     """
-    from scipy.sparse.linalg import splu
-
     grounded = np.unique(problem.components, return_index=True)[1]
     ungrounded = np.setdiff1d(np.arange(problem.n), grounded)
+    factored: tuple[Any, ...] = (None, None)
 
     def solve(
         state: State, b: Array, residual: float, error: float, shift: Array | None = None
     ) -> LinearStep:
-        matrix = assembled_laplacian(problem, state, shift)
+        nonlocal factored
         free = ungrounded if shift is None else np.arange(problem.n)
-        scale = 1.0 / np.sqrt(matrix.diagonal()[free])
-        scaling = sparse.diags_array(scale)
-        factors = splu(
-            sparse.csc_array(scaling @ matrix[free][:, free] @ scaling),
-            permc_spec="MMD_AT_PLUS_A",
-            diag_pivot_thresh=0.0,
-            options={"SymmetricMode": True},
-        )
+        if factored[0] is not state or factored[1] is not shift:
+            matrix = assembled_laplacian(problem, state, shift)
+            factored = (state, shift, matrix, factorised(sparse.csr_array(matrix[free][:, free])))
+        matrix, inverse = factored[2:]
 
         def corrected(r: Array) -> Array:
             x = np.zeros(problem.n)
-            x[free] = scale * factors.solve(scale * r[free])
+            x[free] = inverse(r[free])
             return problem.centred(x) if shift is None else x
 
         x = corrected(b)
         correction = corrected(b - matrix @ x)
         return LinearStep(x + correction, float(np.abs(correction).max(initial=0.0)), 1)
+
+    return solve
+
+
+def factorised(matrix: sparse.csr_array) -> Callable[[Array], Array]:
+    """Return the inverse of a positive definite matrix, scaled to a diagonal of ones."""
+    from scipy.sparse.linalg import splu
+
+    if matrix.shape[0] == 0:
+        return np.zeros_like
+    scale = 1.0 / np.sqrt(matrix.diagonal())
+    scaling = sparse.diags_array(scale)
+    factors = splu(
+        sparse.csc_array(scaling @ matrix @ scaling),
+        permc_spec="MMD_AT_PLUS_A",
+        diag_pivot_thresh=0.0,
+        options={"SymmetricMode": True},
+    )
+    return lambda r: (scale * factors.solve((scale * r.T).T).T).T
+
+
+def pseudoinverse(problem: Problem) -> Callable[[Array], Array]:
+    """Return the map b ↦ L⁺ b at the problem's own costs, with its parts' means taken from b.
+
+    A factorisation up to 1,000 neurons, made once; otherwise conjugate gradients, with multigrid
+    once the diagonal took more than 500 iterations, or 60 in a sparse network.
+
+    Warns
+    -----
+    ConvergenceWarning
+        If the estimated error is above a millionth of the solution.
+    """
+    state = local_engine(problem.costs).at(np.zeros(problem.n))
+    sparse_network = problem.costs.nnz <= CROWDED * problem.n
+    if problem.n <= SMALL:
+        methods, limits = [sparse_direct(problem, 1)], [2]
+    else:
+        limits = [60 if sparse_network else 500, 1000]
+        methods = [jacobi_cg(problem, limits[0]), multigrid_cg(problem, limits[1])]
+
+    def solve(b: Array) -> Array:
+        b = problem.centred(b)
+        residual = 1e-12 * float(np.abs(b / state.through).max(initial=0.0))
+        while True:
+            step = methods[0](state, b, residual, np.inf)
+            if step.iterations < limits[0] or len(methods) == 1:
+                break
+            del methods[0], limits[0]
+        x = problem.centred(step.x)
+        if step.error > 1e-6 * np.abs(x).max(initial=0.0):
+            warnings.warn(
+                f"a Laplacian system is solved to {step.error:.1e} only: conductances differ too "
+                "widely",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+        return x
 
     return solve
 
@@ -166,7 +230,8 @@ def _shifted(
     return through + shift, lambda x: product(x) + shift * x
 
 
-def _multigrid_cycle(laplacian: sparse.csr_array) -> Callable[[Array], Array]:
+def multigrid_cycle(laplacian: sparse.csr_array) -> Callable[[Array], Array]:
+    """Return a V-cycle of smoothed aggregation, an approximate inverse of the Laplacian."""
     import pyamg
 
     # Strength of connection matters only where the conductances of a neighbourhood differ much.
