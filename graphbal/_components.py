@@ -7,12 +7,15 @@ recursion, and leave Numba alone on small networks.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from scipy import sparse
+
+from graphbal.engines.local import unsigned
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -97,14 +100,14 @@ def strong_components(
     (2, array([0, 0, 1], dtype=int32))
     """
     n = indptr.size - 1
-    if indices.size >= _LARGE_FOR_COMPONENTS:
-        hub = int(np.diff(indptr).argmax())
-        upstream, downstream, complete = compiled(_reach)(indptr, indices, _mask(keep), hub)
-        core = upstream & downstream
+    large = indices.size >= _LARGE_FOR_COMPONENTS
+    if large or (n and "numba" in sys.modules):  # whoever has imported Numba waits for nothing
+        reach = compiled(_reach)
+        core, upstream, complete = reach(unsigned(indptr), unsigned(indices), _mask(keep))
         n_core = np.count_nonzero(core)
         if n_core == n:
             return 1, np.zeros(n, dtype=np.int32)
-        if complete and 2 * n_core > n:
+        if large and complete and 2 * n_core > n:
             return _around_core(indptr, indices, keep, core, upstream)
     return _components_of(_support(indptr, indices, keep))
 
@@ -219,15 +222,18 @@ def _reach(
     indptr: NDArray[np.integer],
     indices: NDArray[np.integer],
     keep: NDArray[np.bool_],
-    hub: int,
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_], bool]:
-    """Mark what reaches the hub and what it reaches; give up if that takes too many sweeps.
+    """Mark the component of the neuron of largest in-degree, and what reaches it.
 
-    Rows are swept in the order of memory, which beats a queue by far; each sweep sees what the
-    rows before have marked.
+    Gives up if that takes too many sweeps. Rows are swept in the order of memory, which beats a
+    queue by far; each sweep sees what the rows before have marked.
     """
     n = indptr.size - 1
     masked = keep.size > 0
+    hub = 0
+    for i in range(n):
+        if indptr[i + 1] - indptr[i] > indptr[hub + 1] - indptr[hub]:
+            hub = i
     upstream = np.zeros(n, dtype=np.bool_)
     downstream = np.zeros(n, dtype=np.bool_)
     upstream[hub] = True
@@ -256,16 +262,17 @@ def _reach(
         n_before, n_waiting = n_waiting, 0
         for k in range(n_before):
             i = waiting[k]
-            entry = indptr[i]
-            while entry < indptr[i + 1] and not downstream[i]:
-                downstream[i] = downstream[indices[entry]] and not (masked and not keep[entry])
-                entry += 1
-            patience -= entry - indptr[i] + 1
+            patience -= 1
+            for entry in range(indptr[i], indptr[i + 1]):
+                patience -= 1
+                if downstream[indices[entry]] and (not masked or keep[entry]):
+                    downstream[i] = True
+                    break
             if not downstream[i]:
                 waiting[n_waiting] = i
                 n_waiting += 1
     complete = complete and n_waiting == n_before
-    return upstream, downstream, complete
+    return upstream & downstream, upstream, complete
 
 
 def _blocks(

@@ -50,9 +50,9 @@ class Equilibrium:
     ----------
     original : SynapticNetwork
         The network as given.
-    potentials : pandas.Series, shape (n,)
-        Equilibrium potentials h by neuron, dimensionless, of mean zero in each strongly connected
-        component (0 at fixed neurons).
+    h : array, shape (n,)
+        Equilibrium potentials, dimensionless, of mean zero in each strongly connected component (0
+        at fixed neurons); `potentials` has them by label.
     topology : Topology
         Components, existence, vanishing synapses.
     total_cost, initial_cost : float
@@ -75,7 +75,7 @@ class Equilibrium:
     """
 
     original: SynapticNetwork
-    potentials: pd.Series
+    h: Array
     topology: Topology
     total_cost: float
     imbalance: float
@@ -83,6 +83,11 @@ class Equilibrium:
     converged: bool
     message: str
     stats: dict[str, Any] = field(repr=False)
+
+    @cached_property
+    def potentials(self) -> pd.Series:
+        """Equilibrium potentials h by neuron."""
+        return pd.Series(self.h, index=self.original.neurons, name="potential")
 
     @property
     def is_finite(self) -> bool:
@@ -119,8 +124,7 @@ class Equilibrium:
     @cached_property
     def network(self) -> SynapticNetwork:
         """The balanced network; vanished synapses are kept with weight 0."""
-        h = self.potentials.to_numpy()
-        weights = self.original.weights
+        h, weights = self.h, self.original.weights
         gain = np.repeat(-h, np.diff(weights.indptr))
         gain += h[weights.indices]
         np.exp(gain, out=gain)
@@ -354,23 +358,18 @@ def balance(
         solution = method.solve(problem, start, tol, report)
 
     q = problem.centred(solution.q)
-    merged = None
-    if len(top.fixed):
-        merged = int(node_of[net.positions(top.fixed)[0]])
-        q -= np.where(problem.components == problem.components[merged], q[merged], 0.0)
-    h = q[node_of] / net.p
     incoming, outgoing = solution.incoming, solution.outgoing
-    free = np.ones(problem.n, dtype=bool)
-    if merged is not None:
-        free[merged] = False
     through = float(incoming.sum())
-    neuron_imbalance = relative_imbalance(incoming[free], outgoing[free])
+    if len(top.fixed):
+        q -= np.where(problem.components == problem.components[-1], q[-1], 0.0)
+        incoming, outgoing = incoming[:-1], outgoing[:-1]
+    neuron_imbalance = relative_imbalance(incoming, outgoing)
     eq = Equilibrium(
         original=net,
-        potentials=pd.Series(h, index=net.neurons, name="potential"),
+        h=q[node_of] / net.p,
         topology=top,
         total_cost=through + unchanging,
-        imbalance=float(np.abs(incoming - outgoing)[free].sum()) / through if through else 0.0,
+        imbalance=float(np.abs(incoming - outgoing).sum()) / through if through else 0.0,
         neuron_imbalance=neuron_imbalance,
         converged=solution.converged,
         message=_message(top, solution, neuron_imbalance, tol),
@@ -432,8 +431,8 @@ def equilibrium_potentials(
     0.6931
     """
     net = SynapticNetwork.from_networkx(graph, weight=weight, p=p, alpha=alpha)
-    potentials = balance(net, tol=tol, fixed=fixed).potentials
-    return dict(zip(net.neurons, potentials.tolist(), strict=True))
+    h = balance(net, tol=tol, fixed=fixed).h
+    return dict(zip(net.neurons, h.tolist(), strict=True))
 
 
 def _solver(solver: str | Solver) -> Solver:
@@ -449,16 +448,18 @@ def _solver(solver: str | Solver) -> Solver:
     return solver
 
 
-def _problem(net: SynapticNetwork, top: Topology) -> tuple[Problem, NDArray[np.intp], float]:
+def _problem(
+    net: SynapticNetwork, top: Topology
+) -> tuple[Problem, NDArray[np.intp] | slice, float]:
     """Return what is left to solve, the node that stands for each neuron, and the constant cost.
 
-    Fixed neurons are one node. Left out are synapses that vanish, cost nothing, or join a node to
-    itself; the last keep their cost.
+    Fixed neurons are one node; a slice says that all others are their own. Left out are synapses
+    that vanish, cost nothing, or join a node to itself; the last keep their cost.
     """
     costs, n = net.costs, net.n_neurons
-    components = top.components.to_numpy()
-    node_of = np.arange(n)
-    if top.is_balanceable and not len(top.fixed) and costs.data.min() > 0:
+    components = top.component_numbers
+    node_of = slice(None)
+    if top.is_balanceable and not len(top.fixed) and not net.has_free_synapses:
         if not net.n_self_connections:
             return Problem(costs, components, top.n_components), node_of, 0.0
         if costs.nnz == n * n >= FULL:
@@ -494,7 +495,7 @@ def _merged_problem(net: SynapticNetwork, top: Topology) -> tuple[Problem, NDArr
         sparse.coo_array((costs.data[keep], (post[keep], pre[keep])), shape=(n, n))
     )
     components = np.zeros(n, dtype=np.int32)
-    components[node_of] = top.components.to_numpy()
+    components[node_of] = top.component_numbers
     unchanging = float(costs.data[~top.vanishing & (post == pre)].sum())
     return Problem(kept, components, top.n_components), node_of, unchanging
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from numbers import Real
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 __all__ = ["Intake", "SynapticNetwork"]
+
+_SMALLEST_NORMAL = np.finfo(float).tiny
 
 
 @dataclass(frozen=True)
@@ -283,25 +286,18 @@ class SynapticNetwork:
                     values *= alpha
             else:
                 values *= self._alpha_by_synapse()
-        smallest, largest = (values.min(), values.max()) if values.size else (1.0, 1.0)
-        if not np.isfinite(largest):
-            at = int(np.flatnonzero(~np.isfinite(values))[0])
-            raise InputError(
-                f"the cost α |J|^{self.p:g} of the synapse {self._name_of(at)} is too large for a "
-                "floating-point number; rescale the weights or choose a smaller p"
-            )
-        if smallest < np.finfo(float).tiny:
-            lost = (values < np.finfo(float).tiny) & (weights.data != 0)
-            lost &= self._alpha_by_synapse() != 0
-            if lost.any():
-                raise InputError(
-                    f"the cost α |J|^{self.p:g} of the synapse "
-                    f"{self._name_of(int(np.flatnonzero(lost)[0]))} is too small for a "
-                    "floating-point number; rescale the weights or choose a smaller p"
-                )
-        costs = sparse.csr_array((values, weights.indices, weights.indptr), shape=weights.shape)
+        if values.size:
+            self._require_normal(values)
+        costs = copy(weights)  # shares the indices, and spares SciPy their inspection
+        costs.data = values
         costs.has_canonical_format = True  # as the weights are, by contract
         return costs
+
+    @cached_property
+    def has_free_synapses(self) -> bool:
+        """Whether a synapse costs nothing, its weight or α being zero."""
+        costs = self.costs.data
+        return bool(costs.size and costs[costs.argmin()] == 0)
 
     @cached_property
     def total_cost(self) -> float:
@@ -453,6 +449,27 @@ class SynapticNetwork:
         if bad.size:
             at = int(bad[0])
             raise InputError(f"the {what} of the synapse {self._name_of(at)} is {values[at]}")
+
+    def _require_normal(self, costs: NDArray[np.float64]) -> None:
+        """Refuse costs that overflowed, and positive ones that lost digits below the normal range.
+
+        `argmax` and `argmin`, which find a NaN first, are faster than `max` and `min`.
+        """
+        largest, smallest = costs.argmax(), costs.argmin()
+        if not costs[largest] < np.inf:
+            raise InputError(
+                f"the cost α |J|^{self.p:g} of the synapse {self._name_of(int(largest))} is too "
+                "large for a floating-point number; rescale the weights or choose a smaller p"
+            )
+        if costs[smallest] < _SMALLEST_NORMAL:
+            lost = (costs < _SMALLEST_NORMAL) & (self.weights.data != 0)
+            lost &= self._alpha_by_synapse() != 0
+            if lost.any():
+                raise InputError(
+                    f"the cost α |J|^{self.p:g} of the synapse "
+                    f"{self._name_of(int(np.flatnonzero(lost)[0]))} is too small for a "
+                    "floating-point number; rescale the weights or choose a smaller p"
+                )
 
     def _aligned_alpha(self, alpha: Any) -> NDArray[np.float64] | sparse.csr_array:
         """Return α as an array of shape (), (1, n) or (n, 1), or a CSR array on the support."""

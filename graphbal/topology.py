@@ -72,14 +72,14 @@ def topology(network: Any, fixed: Any = None) -> Topology:
     True
     """
     net = as_network(network)
-    at = np.unique(_positions(net, fixed))
+    at = _positions(net, fixed)
     graph = _merged(net, at)
     if net.n_synapses == net.n_neurons**2 > 0 and graph.keep is None:
         n_components, of_node = 1, np.zeros(graph.indptr.size - 1, dtype=np.int32)
     else:
         n_components, of_node = strong_components(graph.indptr, graph.indices, graph.keep)
-    components = pd.Series(of_node[graph.node_of], index=net.neurons, name="component")
-    return Topology(net, net.neurons.take(at), components, n_components)
+    fixed_neurons = net.neurons[at] if at.size else net.neurons[:0]
+    return Topology(net, fixed_neurons, of_node[graph.node_of], n_components)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -92,7 +92,7 @@ class Topology:
         The network.
     fixed : pandas.Index
         Labels of the fixed neurons, which act as one, in the order of the network.
-    components : pandas.Series
+    component_numbers : int array, shape (n,)
         Number of the strong component of each neuron. Sources come first: a synapse between
         components leads from a lower to a higher number.
     n_components : int
@@ -101,16 +101,21 @@ class Topology:
 
     network: SynapticNetwork
     fixed: pd.Index
-    components: pd.Series
+    component_numbers: NDArray[np.int32]
     n_components: int
 
     # ------------------------------------------------------------------ components
+
+    @cached_property
+    def components(self) -> pd.Series:
+        """Number of the strong component of each neuron, by label."""
+        return pd.Series(self.component_numbers, index=self.network.neurons, name="component")
 
     @property
     def component_sizes(self) -> pd.Series:
         """Number of neurons of each component."""
         return pd.Series(
-            np.bincount(self.components.to_numpy(), minlength=self.n_components),
+            np.bincount(self.component_numbers, minlength=self.n_components),
             index=pd.RangeIndex(self.n_components, name="component"),
             name="size",
         )
@@ -119,7 +124,7 @@ class Topology:
     def condensation(self) -> pd.DataFrame:
         """Pairs of components joined by synapses: pre, post, n_synapses."""
         post, pre = self._endpoints(np.flatnonzero(self.vanishing))
-        of_neuron = self.components.to_numpy().astype(np.int64)
+        of_neuron = self.component_numbers.astype(np.int64)
         pairs, counts = np.unique(
             of_neuron[pre] * self.n_components + of_neuron[post], return_counts=True
         )
@@ -136,7 +141,7 @@ class Topology:
     @property
     def is_balanceable(self) -> bool:
         """Whether a finite equilibrium exists."""
-        return not self.vanishing.any()
+        return self.n_components <= 1 or not self.vanishing.any()
 
     @cached_property
     def vanishing(self) -> NDArray[np.bool_]:
@@ -144,7 +149,7 @@ class Topology:
         weights = self.network.weights
         if self.n_components <= 1:
             return np.zeros(weights.nnz, dtype=bool)
-        of_neuron = self.components.to_numpy()
+        of_neuron = self.component_numbers
         vanishing = np.repeat(of_neuron, np.diff(weights.indptr)) != of_neuron[weights.indices]
         keep = _support(self.network)
         return vanishing if keep is None else vanishing & keep
@@ -174,7 +179,7 @@ class Topology:
         :math:`t^{q_j - q_i}`.
         """
         sizes = self.component_sizes.to_numpy().astype(float)
-        of_neuron = self.components.to_numpy()
+        of_neuron = self.component_numbers
         sizes[of_neuron[_positions(self.network, self.fixed)]] = np.inf
         pairs = self.condensation
         rates = component_rates(sizes, pairs["pre"].to_numpy(), pairs["post"].to_numpy())
@@ -255,12 +260,12 @@ class Topology:
     # ------------------------------------------------------------------ private
 
     @cached_property
-    def _blocks(self) -> tuple[Blocks, NDArray[np.intp]]:
+    def _blocks(self) -> tuple[Blocks, NDArray[np.intp] | slice]:
         """Return the blocks with synapses in the network's order, and the node of each neuron."""
         net = self.network
         graph = _merged(net, _positions(net, self.fixed))
         of_node = np.empty(graph.indptr.size - 1, dtype=np.int32)
-        of_node[graph.node_of] = self.components.to_numpy()
+        of_node[graph.node_of] = self.component_numbers
         blocks = biconnected_blocks(graph.indptr, graph.indices, of_node, graph.keep)
         if graph.order is not None:
             block_of_entry = np.empty_like(blocks.block_of_entry)
@@ -282,19 +287,20 @@ class _Graph(NamedTuple):
     indices: NDArray[np.integer]
     keep: NDArray[np.bool_] | None  # the entries of positive cost; None for all
     order: NDArray[np.intp] | None  # the synapse of each entry; None if they are the same
-    node_of: NDArray[np.intp]  # by neuron
+    node_of: NDArray[np.intp] | slice  # by neuron; a slice of all if they are the same
 
 
 def _positions(net: SynapticNetwork, fixed: Any) -> NDArray[np.intp]:
+    """Return the positions of the fixed neurons, ascending."""
     if fixed is None or (isinstance(fixed, pd.Index) and not len(fixed)):
         return np.empty(0, dtype=np.intp)  # a look-up would cast all labels to objects
-    return net.positions(fixed)
+    return np.unique(net.positions(fixed))
 
 
 def _merged(net: SynapticNetwork, fixed: NDArray[np.intp]) -> _Graph:
     weights, keep = net.weights, _support(net)
     if fixed.size <= 1:
-        return _Graph(weights.indptr, weights.indices, keep, None, np.arange(net.n_neurons))
+        return _Graph(weights.indptr, weights.indices, keep, None, slice(None))
     is_free = np.ones(net.n_neurons, dtype=bool)
     is_free[fixed] = False
     node_of = np.cumsum(is_free) - 1
@@ -309,8 +315,7 @@ def _merged(net: SynapticNetwork, fixed: NDArray[np.intp]) -> _Graph:
 
 def _support(net: SynapticNetwork) -> NDArray[np.bool_] | None:
     """Return which synapses have a positive cost, or None if all do."""
-    costs = net.costs.data
-    return None if costs.size == 0 or costs.min() > 0 else costs > 0
+    return net.costs.data > 0 if net.has_free_synapses else None
 
 
 def _count(number: int, noun: str) -> str:

@@ -1,4 +1,4 @@
-"""Union-find over strong synapses. Importing this module imports Numba."""
+"""Clusters of strong synapses. Importing this module imports Numba."""
 
 from __future__ import annotations
 
@@ -6,7 +6,44 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["linked_by_strong_synapses"]
+__all__ = ["clusters_of_strong_synapses"]
+
+Array = NDArray[np.float64]
+Index = NDArray[np.integer]
+
+
+@njit(cache=True, error_model="numpy")
+def clusters_of_strong_synapses(
+    indptr: Index,
+    indices: Index,
+    costs: Array,
+    q: Array,
+    incoming: Array,
+    weak: float,
+    fewest: int,
+) -> tuple[int, NDArray[np.int32]]:
+    """Return the number and the labels of the clusters at potentials q.
+
+    `weak` is relative to a cluster's scale; `fewest` is the number of connected parts. See
+    `graphbal.solvers.clusters.strong_clusters`.
+    """
+    gain = np.exp(q)
+    typical = incoming / np.maximum(indptr[1:] - indptr[:-1], 1)
+    everywhere = np.full(q.size, weak * typical.max())
+    n_clusters, clusters = _linked(indptr, indices, costs, gain, everywhere, fewest)
+    if n_clusters == fewest:
+        return n_clusters, clusters
+    scale = typical
+    n_clusters = 0
+    while True:
+        n_before = n_clusters
+        n_clusters, clusters = _linked(indptr, indices, costs, gain, weak * scale, fewest)
+        if n_clusters == n_before:
+            return n_clusters, clusters
+        largest = np.zeros(n_clusters)
+        for i in range(q.size):
+            largest[clusters[i]] = max(largest[clusters[i]], typical[i])
+        scale = largest[clusters]
 
 
 @njit(cache=True, error_model="numpy")
@@ -18,13 +55,8 @@ def _root(parent: NDArray[np.int32], i: int) -> int:
 
 
 @njit(cache=True, error_model="numpy")
-def linked_by_strong_synapses(
-    indptr: NDArray[np.integer],
-    indices: NDArray[np.integer],
-    costs: NDArray[np.float64],
-    gain: NDArray[np.float64],
-    weak: NDArray[np.float64],
-    fewest: int,
+def _linked(
+    indptr: Index, indices: Index, costs: Array, gain: Array, weak: Array, fewest: int
 ) -> tuple[int, NDArray[np.int32]]:
     """Return the number and the labels of the parts joined by synapses that are not weak.
 

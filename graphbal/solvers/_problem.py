@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -11,7 +12,16 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-__all__ = ["WIDE", "History", "Problem", "Report", "Solution", "Solver", "relative_imbalance"]
+__all__ = [
+    "WIDE",
+    "History",
+    "Problem",
+    "Report",
+    "Solution",
+    "Solver",
+    "relative_imbalance",
+    "span",
+]
 
 Array = NDArray[np.float64]
 Report = Callable[[dict[str, Any]], None]
@@ -20,6 +30,7 @@ Report = Callable[[dict[str, Any]], None]
 MODERATE_RANGE = 40.0
 # Potentials that span more than this are moved into the costs, lest e^q or 1/e^q overflow.
 WIDE = 200.0
+SMALLEST = math.ulp(0.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +97,7 @@ class Problem:
     def centred(self, x: Array) -> Array:
         """Return x minus its mean over each component."""
         if self.n_components == 1:
-            return x - x.mean()
+            return x - x.sum() / x.size
         sums = np.bincount(self.components, weights=x, minlength=self.n_components)
         return x - (sums / np.maximum(self.sizes, 1))[self.components]
 
@@ -122,15 +133,20 @@ class Problem:
 
 
 def _log_span(values: Array) -> float:
-    positive = values if values.min() > 0 else values[values > 0]
-    if positive.size == 0:
+    smallest, largest = values[values.argmin()], values[values.argmax()]  # faster than min and max
+    if largest <= 0:
         return 0.0
-    return float(np.log(positive.max()) - np.log(positive.min()))
+    if smallest <= 0:
+        smallest = values[values > 0].min()
+    return math.log(largest) - math.log(smallest)
 
 
 @dataclass(frozen=True, eq=False)
 class Solution:
-    """Potentials in units of log cost, what they lead to, and how they were found."""
+    """Potentials in units of log cost, what they lead to, and how they were found.
+
+    Potentials are up to a constant in each component.
+    """
 
     q: Array
     incoming: Array
@@ -159,12 +175,16 @@ class Solver(Protocol):
         ...
 
 
+def span(q: Array) -> float:
+    """Return the largest potential minus the smallest."""
+    return float(q[q.argmax()] - q[q.argmin()])
+
+
 def relative_imbalance(incoming: Array, outgoing: Array) -> float:
     """Return the largest |in − out| / (in + out); a neuron without cost counts as balanced."""
-    through = incoming + outgoing
     apart = np.abs(incoming - outgoing)
-    np.divide(apart, through, out=apart, where=through > 0)
-    return float(apart.max(initial=0.0))
+    apart /= np.maximum(incoming + outgoing, SMALLEST)
+    return float(apart[apart.argmax()]) if apart.size else 0.0
 
 
 class History:

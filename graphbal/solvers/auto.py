@@ -56,7 +56,7 @@ class Auto:
 
 
 def _iterate(problem: Problem, start: Array | None, tol: float, report: Report | None) -> Solution:
-    if problem.is_wide and problem.n > DENSE_LIMIT:
+    if problem.n > DENSE_LIMIT and problem.is_wide:
         solution = Osborne().solve(problem, start, tol, report)
         why = "costs span too many orders of magnitude for linear systems of this size"
         return replace(solution, stats=solution.stats | {"why": why})

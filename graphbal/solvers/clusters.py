@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from graphbal.solvers._problem import WIDE, Problem, Solution
+from graphbal.solvers._problem import WIDE, Problem, Solution, span
 
 __all__ = ["settle_clusters"]
 
@@ -68,33 +68,16 @@ def strong_clusters(problem: Problem, solution: Solution) -> tuple[int, NDArray[
     clusters, would hide a thread. Hence the parts connected at the largest scale of all come first,
     then clusters are split until each is connected at its own scale.
     """
-    costs, q = problem.costs, solution.q
-    typical = solution.incoming / np.maximum(np.diff(costs.indptr), 1)
-    linked = _linker(problem, q)
-    weak = WEAK if problem.affords_scrutiny else VERY_WEAK
-    n_clusters, clusters = linked(np.full(problem.n, weak * typical.max(initial=0.0)))
-    if n_clusters == problem.n_components:
-        return n_clusters, clusters
-    scale = typical
-    n_clusters = 0
-    while True:
-        n_before, (n_clusters, clusters) = n_clusters, linked(weak * scale)
-        if n_clusters == n_before:
-            return n_clusters, clusters
-        largest = np.zeros(n_clusters)
-        np.maximum.at(largest, clusters, typical)
-        scale = largest[clusters]
+    from graphbal.solvers._clusters import clusters_of_strong_synapses
 
-
-def _linker(problem: Problem, q: Array) -> Callable[[Array], tuple[int, NDArray[np.integer]]]:
-    """Return a function from what is weak at each neuron to the parts that strong synapses join."""
-    from graphbal.solvers._clusters import linked_by_strong_synapses
-
-    if np.ptp(q) > WIDE:
+    q = solution.q
+    if span(q) > WIDE:
         problem, q = problem.shifted(q), np.zeros(problem.n)
-    costs, gain = problem.costs, np.exp(q)
-    return lambda weak: linked_by_strong_synapses(
-        costs.indptr, costs.indices, costs.data, gain, weak, problem.n_components
+    costs = problem.costs
+    weak = WEAK if problem.affords_scrutiny else VERY_WEAK
+    return clusters_of_strong_synapses(
+        *(costs.indptr, costs.indices, costs.data, q, solution.incoming, weak),
+        problem.n_components,
     )
 
 

@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graphbal.engines import Engine, State, local_engine
+from graphbal.engines.local import unsigned
 from graphbal.errors import InputError
 from graphbal.solvers import laplacian
-from graphbal.solvers._problem import WIDE, History, Problem, Report, Solution
+from graphbal.solvers._problem import WIDE, History, Problem, Report, Solution, span
 from graphbal.solvers.annealing import annealed
 from graphbal.solvers.clusters import settle_clusters
 from graphbal.solvers.dense import DENSE_LIMIT, balance_dense
@@ -54,9 +55,10 @@ class Newton:
         How Laplacian systems are solved: conjugate gradients with the diagonal as preconditioner
         (well-connected networks; below 100,000 synapses a Gauss–Seidel sweep there and back), or
         with algebraic multigrid (large diameter); or a factorisation (small or nearly tree-like;
-        dense, without subtraction where conductances differ widely, up to 2,000 neurons). The default tries the first, and where that is slow
-        goes on from its potentials with the last (up to 1,000 neurons) or the second; costs over
-        many orders of magnitude go to the last at once.
+        dense, without subtraction where conductances differ widely, up to 2,000 neurons). The
+        default tries the first, and where that is slow goes on from its potentials with the last
+        (up to 1,000 neurons) or the second; costs over many orders of magnitude go to the last at
+        once.
     max_iterations : int
         Newton steps before giving up.
     max_linear_iterations : int
@@ -101,7 +103,7 @@ class Newton:
         def descend(problem: Problem, start: Array | None, tol: float, settled: bool) -> Solution:
             if self.linear == "cg" and problem.costs.nnz < COMPACT:
                 solution = _descend_compactly(problem, start, tol, settled, self, report)
-                if np.ptp(solution.q) <= WIDE:
+                if solution.converged or span(solution.q) <= WIDE:
                     return solution
                 start = solution.q
             return _descend(problem, start, tol, settled, self, report)
@@ -156,15 +158,14 @@ def _descend_compactly(
 
     q = np.zeros(problem.n)
     shift = None
-    if start is not None and np.ptp(start) > WIDE:
+    if start is not None and span(start) > WIDE:
         problem, shift = problem.shifted(start), start
     elif start is not None:
         q[:] = start
     costs = problem.costs if problem.costs.has_sorted_indices else problem.costs.sorted_indices()
-    indptr, indices = (
-        each.view(np.uint32) if each.dtype == np.int32 else each.astype(np.uint32)
-        for each in (costs.indptr, costs.indices)
-    )
+    # One type of indices, so that the function is compiled once; so few synapses fit.
+    indptr = unsigned(costs.indptr.astype(np.int32, copy=False))
+    indices = unsigned(costs.indices.astype(np.int32, copy=False))
     converged, incoming, outgoing, imbalances, totals, inner = newton_cg(
         *(indptr, indices, costs.data, q, start is None, settled, tol, WIDE),
         *(settings.max_iterations, settings.max_linear_iterations),
@@ -173,8 +174,7 @@ def _descend_compactly(
     for imbalance, total in zip(imbalances.tolist(), totals.tolist(), strict=True):
         history.record(imbalance, total, history.steps + inner + 1)
     stats = history.stats(history.steps + inner) | {"linear_iterations": inner}
-    q = problem.centred(q) if shift is None else q + shift
-    return Solution(q, incoming, outgoing, converged, stats)
+    return Solution(q if shift is None else q + shift, incoming, outgoing, converged, stats)
 
 
 def _descend(
@@ -188,7 +188,7 @@ def _descend(
     """Run Newton's method; `settled` says that the start's potentials are already known well."""
     history = History("newton", report)
     base = np.zeros(problem.n)
-    if start is not None and np.ptp(start) > WIDE:
+    if start is not None and span(start) > WIDE:
         problem, base, start = problem.shifted(start), start, None
     engine = local_engine(problem.costs)
     linear = _LINEAR[settings.linear](problem, settings.max_linear_iterations)
@@ -220,7 +220,7 @@ def _descend(
         if fraction == 0.0:
             break
         error = step.error + length**2 if fraction == 1.0 else np.inf
-        if np.ptp(state.q) > WIDE:
+        if span(state.q) > WIDE:
             problem, base = problem.shifted(state.q), base + state.q
             history.passes += engine.n_passes
             engine = local_engine(problem.costs)
