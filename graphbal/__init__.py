@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from graphbal.local_rule import LocalRun, local_rule, stable_step
     from graphbal.modes import Modes, eigenmodes
     from graphbal.network import SynapticNetwork
+    from graphbal.sensitivity import Sensitivity, effective_conductance, sensitivity
     from graphbal.topology import Topology, topology
     from graphbal.trajectory import Trajectory
 
@@ -37,11 +38,13 @@ _HOME = {
     "LocalRun": "local_rule",
     "Modes": "modes",
     "Response": "linearization",
+    "Sensitivity": "sensitivity",
     "SynapticNetwork": "network",
     "Topology": "topology",
     "Trajectory": "trajectory",
     "as_network": "convert",
     "balance": "balance",
+    "effective_conductance": "sensitivity",
     "eigenmodes": "modes",
     "equilibrium_potentials": "balance",
     "flow": "flow",
@@ -52,6 +55,7 @@ _HOME = {
     "local_rule": "local_rule",
     "perturb": "linearization",
     "read_network": "io",
+    "sensitivity": "sensitivity",
     "stable_step": "local_rule",
     "topology": "topology",
     "write_network": "io",
@@ -67,6 +71,7 @@ __all__ = [
     "LocalRun",
     "Modes",
     "Response",
+    "Sensitivity",
     "SynapticNetwork",
     "Topology",
     "Trajectory",
@@ -74,6 +79,7 @@ __all__ = [
     "analytic",
     "as_network",
     "balance",
+    "effective_conductance",
     "eigenmodes",
     "ensembles",
     "equilibrium_potentials",
@@ -85,6 +91,7 @@ __all__ = [
     "local_rule",
     "perturb",
     "read_network",
+    "sensitivity",
     "solvers",
     "stable_step",
     "topology",

@@ -24,7 +24,7 @@ from graphbal.trajectory import synapse_positions
 if TYPE_CHECKING:
     from graphbal.trajectory import Trajectory
 
-__all__ = ["Modes", "Response", "laplacian", "linear_response", "perturb"]
+__all__ = ["Modes", "Response", "conducting_problem", "laplacian", "linear_response", "perturb"]
 
 Array = NDArray[np.float64]
 
@@ -294,7 +294,7 @@ def linear_response(
     if potentials is not None:
         initial = net.aligned(potentials, "potential")
         here = net.transform(initial)
-    problem = _problem(here)
+    problem = conducting_problem(here)
     existing = net.n_neurons - problem.n_components
     if k is None and net.n_neurons > ALL_MODES:
         raise InputError(
@@ -323,7 +323,7 @@ def linear_response(
     return Response(net, times, modes, table, initial, rest)
 
 
-def _problem(net: SynapticNetwork) -> Problem:
+def conducting_problem(net: SynapticNetwork) -> Problem:
     """Return the conducting synapses, in connected parts."""
     costs = conducting(net)
     count, part = sparse.csgraph.connected_components(costs, directed=False)
