@@ -24,7 +24,7 @@ from graphbal.figures._claims import Claim
 
 __all__ = ["FIGURES", "Claim", "Reproduction", "reproduce"]
 
-FIGURES = ("fig2", "fig3")
+FIGURES = ("fig2", "fig3", "fig5")
 _PRESETS = ("paper", "quick")
 
 

@@ -53,10 +53,16 @@ def at_most(claim: str, measured: Any, bound: float) -> Claim:
     return Claim(claim, measured, f"at most {bound:g}", measured <= bound)
 
 
-def at_least(claim: str, measured: Any, bound: float) -> Claim:
-    """Claim that a number, or the smallest of several, is not below a bound."""
+def below(claim: str, measured: Any, bound: float) -> Claim:
+    """Claim that a number, or the largest of several, is below a bound."""
+    measured = float(np.max(measured))
+    return Claim(claim, measured, f"below {bound:g}", measured < bound)
+
+
+def above(claim: str, measured: Any, bound: float) -> Claim:
+    """Claim that a number, or the smallest of several, is above a bound."""
     measured = float(np.min(measured))
-    return Claim(claim, measured, f"at least {bound:g}", measured >= bound)
+    return Claim(claim, measured, f"above {bound:g}", measured > bound)
 
 
 def relative_error(measured: Any, expected: Any) -> Array:

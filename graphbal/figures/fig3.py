@@ -27,37 +27,18 @@ import pandas as pd
 import graphbal as gb
 from graphbal import analytic
 from graphbal.figures import _claims
-from graphbal.figures._style import (
-    BLUE,
-    GREEN,
-    GREY,
-    INK,
-    ORANGE,
-    VERMILION,
-    compose,
-    diagram,
-    legend_above,
-    log_ticks,
-    neuron,
-    synapse,
-)
+from graphbal.figures.fig3_panels import REACH, P, draw, of
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
-    from numpy.typing import NDArray
-
     from graphbal.figures._claims import Claim
     from graphbal.flow import Trajectory
     from graphbal.network import SynapticNetwork
 
 __all__ = ["claims", "compute", "draw"]
 
-_P = 2.0  # exponent shown; trajectories are computed for all of _EXPONENTS
 _EXPONENTS = (0.5, 1.0, 2.0, 4.0)
 _SINGLE, _SINGLES = 4.0, (0.4, 4.0, 40.0)  # initial cost of the single synapse
 _PAIR = (4.0, 1.0)  # initial costs c₁₂ and c₂₁
-_REACH = 1.0  # potentials shown, from −_REACH to _REACH
 _FLOW_LINES = (-1.2, -0.6, 0.0, 0.6, 1.2)  # their h₁ + h₂
 _TIGHT: Any = {"rtol": 1e-11, "atol": 1e-12}
 
@@ -92,16 +73,16 @@ def claims(data: dict[str, pd.DataFrame]) -> list[Claim]:
     """Return what the figure states, held against its data."""
     single, pair = data["b"], data["e"]
     c21, c12 = data["d"].sort_values("pre")["cost"]
-    mean, rest = np.sqrt(c12 * c21), np.log(c21 / c12) / (2 * _P)
+    mean, rest = np.sqrt(c12 * c21), np.log(c21 / c12) / (2 * P)
     late = single[single["t"] == single["t"].max()]
     settled = pair[pair["t"] == pair["t"].max()][["c12", "c21"]]
-    lines = pd.concat([_of(data[plane], "flow").assign(plane=plane) for plane in "cf"])
+    lines = pd.concat([of("flow", data[plane]).assign(plane=plane) for plane in "cf"])
     sums = lines.assign(sum=lines["h1"] + lines["h2"]).groupby(["plane", "line"])["sum"]
-    ends = _of(data["f"], "flow").groupby("line").tail(1)
-    landscape = _of(data["h"], "cost")
+    ends = of("flow", data["f"]).groupby("line").tail(1)
+    landscape = of("cost", data["h"])
     valley, slope = (landscape[landscape["network"] == name] for name in ("pair", "single"))
     lowest = valley.loc[valley["total_cost"].idxmin()]
-    along = pd.concat([pair[["c12", "c21"]], _of(data["g"], "flow")[["c12", "c21"]]])
+    along = pd.concat([pair[["c12", "c21"]], of("flow", data["g"])[["c12", "c21"]]])
     return [
         _claims.at_most(
             "The cost of a single synapse follows (31) over six decades of time for p = 0.5, 1, 2, "
@@ -166,36 +147,7 @@ def claims(data: dict[str, pd.DataFrame]) -> list[Claim]:
     ]
 
 
-def draw(data: dict[str, pd.DataFrame]) -> Figure:
-    """Draw the figure from its data.
-
-    Parameters
-    ----------
-    data : dict of DataFrame
-        What `compute` returned.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-    """
-    panels = {
-        "a": _diagram,
-        "b": _single_costs,
-        "c": _potentials,
-        "d": _diagram,
-        "e": _pair_costs,
-        "f": _potentials,
-        "g": _products,
-        "h": _total_costs,
-    }
-    rows = ["aabbbccc", "ddeeefff", "ggghhhhh"]
-    return compose(rows, panels, data, (7.5, 7.2))
-
-
-# ---------------------------------------------------------------------- data
-
-
-def _network(c12: float, c21: float, p: float = _P) -> SynapticNetwork:
+def _network(c12: float, c21: float, p: float = P) -> SynapticNetwork:
     """Return the network of the neurons 1 and 2; a cost of 0 is no synapse."""
     costs = np.array([[0.0, c12], [c21, 0.0]])
     return gb.SynapticNetwork.from_scipy(costs ** (1 / p), neurons=[1, 2], p=p)
@@ -235,7 +187,7 @@ def _plane(c12: float, c21: float) -> pd.DataFrame:
     net = _network(c12, c21)
     t = np.concatenate([[0.0], np.logspace(-4, 2, 81)])
     starts = [
-        (total, way * (2 * _REACH - abs(total)))
+        (total, way * (2 * REACH - abs(total)))
         for total in _FLOW_LINES
         for way in ((1, -1) if c21 else (1,))
     ]
@@ -246,17 +198,17 @@ def _plane(c12: float, c21: float) -> pd.DataFrame:
         lines.append(_line("flow", number, t, h[1], h[2]))
     for number, difference in enumerate(np.linspace(-1.5, 1.5, 7)):
         lines.append(_parallel("equal cost", number, difference))
-    lines.append(_line("feasible", 0, np.nan, [-_REACH, _REACH], [_REACH, -_REACH]))
+    lines.append(_line("feasible", 0, np.nan, [-REACH, REACH], [REACH, -REACH]))
     if c21:
-        lines.append(_parallel("minima", 0, np.log(c21 / c12) / (2 * _P)))
+        lines.append(_parallel("minima", 0, np.log(c21 / c12) / (2 * P)))
     table = pd.concat(lines, ignore_index=True)
-    difference = _P * (table["h2"] - table["h1"])
+    difference = P * (table["h2"] - table["h1"])
     return table.assign(total_cost=c12 * np.exp(difference) + c21 * np.exp(-difference))
 
 
 def _parallel(curve: str, number: int, difference: float) -> pd.DataFrame:
     """Return the line of one h₂ − h₁ across the square shown."""
-    reach = _REACH - abs(difference) / 2
+    reach = REACH - abs(difference) / 2
     h1 = np.array([-reach, reach]) - difference / 2
     return _line(curve, number, np.nan, h1, h1 + difference)
 
@@ -278,7 +230,7 @@ def _trade_off() -> pd.DataFrame:
     t = np.concatenate([[0.0], np.logspace(-2.5, 1, 15)])
     for first in (8.0, 0.5):
         # h₂ − h₁ that takes c₁₂ to the start of this flow
-        difference = np.log(first / _PAIR[0]) / _P
+        difference = np.log(first / _PAIR[0]) / P
         start = {1: -difference / 2, 2: difference / 2}
         course = gb.flow(_network(*_PAIR), (0.0, t[-1]), t_eval=t, initial=start, **_TIGHT)
         tables.append(_pair_costs_along(course).assign(curve="flow"))
@@ -287,7 +239,7 @@ def _trade_off() -> pd.DataFrame:
 
 def _landscape() -> pd.DataFrame:
     """Return total cost by h₂ − h₁, and where flows from h = 0 are at times."""
-    rest = np.log(_PAIR[1] / _PAIR[0]) / (2 * _P)
+    rest = np.log(_PAIR[1] / _PAIR[0]) / (2 * P)
     differences = rest + np.linspace(-2.4, 1.0, 341)
     t = np.concatenate([[0.0], np.logspace(-2, 1, 10)])
     tables = []
@@ -304,181 +256,3 @@ def _landscape() -> pd.DataFrame:
 def _points(network: str, curve: str, difference: Any, total: Any) -> pd.DataFrame:
     columns = {"difference": np.asarray(difference), "total_cost": np.asarray(total)}
     return pd.DataFrame({"network": network, "curve": curve} | columns)
-
-
-def _of(table: pd.DataFrame, curve: str) -> pd.DataFrame:
-    return table[table["curve"] == curve]
-
-
-# ---------------------------------------------------------------------- panels
-
-
-def _diagram(ax: Axes, synapses: pd.DataFrame) -> None:
-    title = "Single synapse" if len(synapses) == 1 else "Reciprocal pair"
-    diagram(ax, (-0.35, 1.35), (-0.75, 0.75), title)
-    discs = {1: neuron(ax, (0.0, 0.0), "1", 0.2), 2: neuron(ax, (1.0, 0.0), "2", 0.2)}
-    bend = 0.35 if len(synapses) > 1 else 0.0
-    for row in synapses.itertuples():
-        synapse(
-            ax,
-            discs[row.pre],
-            discs[row.post],
-            f"c{'₁₂' if row.post == 1 else '₂₁'} = {row.cost:g}",
-            color=BLUE if row.post == 1 else ORANGE,
-            width=0.8 + 0.3 * row.cost,
-            bend=bend,
-            aside=0.2,
-        )
-
-
-def _single_costs(ax: Axes, courses: pd.DataFrame) -> None:
-    styles = zip((BLUE, ORANGE, GREEN), ("o", "s", "^"), strict=True)
-    shown = courses[courses["p"] == _P]
-    for (c0, course), (color, marker) in zip(shown.groupby("initial_cost"), styles, strict=True):
-        ax.loglog(course["t"], course["equation_31"], color=color)
-        dots = course.iloc[::6]
-        ax.loglog(dots["t"], dots["cost"], marker, color=color, markerfacecolor="white")
-        ax.annotate(
-            f"{c0:g} at t = 0" if c0 == max(_SINGLES) else f"{c0:g}",
-            (course["t"].iloc[0], c0),
-            (-2, 6),
-            textcoords="offset points",
-            color=color,
-            fontsize=7,
-        )
-    ax.plot([], [], color=INK, label="equation (31)")
-    ax.plot([], [], "o", color=INK, markerfacecolor="white", label="flow")
-    ax.set(xlabel="time t (1/γ)", ylabel="cost c₁₂", ylim=(1e-4, 4e2))
-    log_ticks(ax.xaxis)
-    log_ticks(ax.yaxis)
-    legend_above(ax, 2)
-
-
-def _pair_costs(ax: Axes, courses: pd.DataFrame) -> None:
-    shown = courses[courses["p"] == _P]
-    dots = shown.iloc[::4]
-    for name, label, color, marker in (("c12", "c₁₂", BLUE, "o"), ("c21", "c₂₁", ORANGE, "s")):
-        ax.semilogx(shown["t"], shown[f"equation_29_{name}"], color=color)
-        ax.semilogx(dots["t"], dots[name], marker, color=color, markerfacecolor="white")
-        ax.annotate(
-            label,
-            (shown["t"].iloc[0], shown[name].iloc[0]),
-            (0, 5 if name == "c12" else -10),
-            textcoords="offset points",
-            color=color,
-        )
-    mean = np.sqrt(shown["c12"].iloc[0] * shown["c21"].iloc[0])
-    ax.axhline(mean, color=GREY, linestyle="--", linewidth=0.8, zorder=0)
-    ax.annotate(
-        "√(c₁₂c₂₁)",
-        (1, mean),
-        (0, 4),
-        xycoords=("axes fraction", "data"),
-        textcoords="offset points",
-        ha="right",
-        fontsize=7,
-        color=INK,
-    )
-    ax.plot([], [], color=INK, label="equation (29)")
-    ax.plot([], [], "o", color=INK, markerfacecolor="white", label="flow")
-    ax.set(xlabel="time t (1/γ)", ylabel="cost", ylim=(0, 4.8))
-    log_ticks(ax.xaxis)
-    legend_above(ax, 2)
-
-
-def _potentials(ax: Axes, lines: pd.DataFrame) -> None:
-    styles: dict[str, Any] = {
-        "equal cost": {"color": GREY, "linewidth": 0.6, "linestyle": ":"},
-        "feasible": {"color": ORANGE, "linewidth": 4.0, "alpha": 0.45},
-        "flow": {"color": BLUE, "linewidth": 1.0},
-        "minima": {"color": VERMILION, "linewidth": 1.6, "linestyle": "--"},
-    }
-    names = {"feasible": "feasible from h = 0", "flow": "flow", "minima": "minima"}
-    for curve, style in styles.items():
-        for number, (_, line) in enumerate(_of(lines, curve).groupby("line")):
-            label = names.get(curve, curve) if number == 0 else None
-            ax.plot(line["h1"], line["h2"], label=label, **style)
-            if curve == "flow":
-                _arrow(ax, line[["h1", "h2"]].to_numpy(), style["color"])
-    ax.plot(0, 0, "o", color=INK, zorder=4)
-    ax.annotate("h = 0", (0, 0), (-7, -3), textcoords="offset points", ha="right", fontsize=7)
-    ax.set(
-        xlabel="potential h₁",
-        ylabel="potential h₂",
-        xlim=(-_REACH, _REACH),
-        ylim=(-_REACH, _REACH),
-        aspect="equal",
-        xticks=(-1, 0, 1),
-        yticks=(-1, 0, 1),
-    )
-    legend_above(ax, 2)
-
-
-def _arrow(ax: Axes, path: NDArray[np.float64], color: str) -> None:
-    """Put an arrowhead on a line, halfway along what is seen of it."""
-    seen = path[(np.abs(path) <= _REACH).all(axis=1)]
-    middle, way = seen[[0, -1]].mean(axis=0), np.sign(seen[-1] - seen[0])
-    ax.annotate(
-        "",
-        middle + 0.04 * way,
-        middle - 0.04 * way,
-        arrowprops={"arrowstyle": "-|>", "color": color, "linewidth": 0, "mutation_scale": 9},
-    )
-
-
-def _products(ax: Axes, table: pd.DataFrame) -> None:
-    for number, ends in _of(table, "equal cost").groupby(
-        np.arange(len(_of(table, "equal cost"))) // 2
-    ):
-        ax.plot(
-            ends["c12"],
-            ends["c21"],
-            ":",
-            color=GREY,
-            linewidth=0.8,
-            label=None if number else "equal total cost",
-        )
-    feasible, flow = _of(table, "feasible"), _of(table, "flow")
-    ax.plot(
-        feasible["c12"],
-        feasible["c21"],
-        color=ORANGE,
-        linewidth=4,
-        alpha=0.45,
-        label="feasible: c₁₂c₂₁ = 4",
-    )
-    ax.plot(flow["c12"], flow["c21"], "o", color=BLUE, markerfacecolor="white", label="flow")
-    end = flow.iloc[-1]
-    ax.plot(end["c12"], end["c21"], "*", color=VERMILION, markersize=9, label="balanced")
-    ax.set(xlabel="cost c₁₂", ylabel="cost c₂₁", xlim=(0, 8.7), ylim=(0, 8.7), aspect="equal")
-    legend_above(ax, 2)
-
-
-def _total_costs(ax: Axes, table: pd.DataFrame) -> None:
-    for name, color, line, marker in (("single", BLUE, "--", "o"), ("pair", GREEN, "-", "s")):
-        part = table[table["network"] == name]
-        cost, flow = _of(part, "cost"), _of(part, "flow")
-        label = "single synapse" if name == "single" else "reciprocal pair"
-        ax.plot(cost["difference"], cost["total_cost"], line, color=color, label=label)
-        ax.plot(
-            flow["difference"],
-            flow["total_cost"],
-            marker,
-            color=color,
-            markerfacecolor="white",
-            label="its flow",
-        )
-    cost = _of(table[table["network"] == "pair"], "cost")
-    lowest = cost.loc[cost["total_cost"].idxmin()]
-    ax.plot(lowest["difference"], lowest["total_cost"], "*", color=VERMILION, markersize=9)
-    ax.annotate(
-        "minimum",
-        (lowest["difference"], lowest["total_cost"]),
-        (-6, -12),
-        textcoords="offset points",
-        ha="right",
-        fontsize=7,
-    )
-    ax.annotate("no minimum:\n← falls for ever", (0.02, 0.12), xycoords="axes fraction", fontsize=7)
-    ax.set(xlabel="h₂ − h₁", ylabel="total cost C", ylim=(0, 12))
-    legend_above(ax, 2)
