@@ -8,6 +8,7 @@ Whatever takes time to import is imported where it is used, so that ``--help`` a
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import typer
@@ -16,6 +17,10 @@ from typer.core import TyperGroup
 from graphbal.cli._words import fail
 from graphbal.cli.balance import balance_command
 from graphbal.cli.datasets import datasets_command
+from graphbal.cli.flow import flow_command
+from graphbal.cli.modes import modes_command
+from graphbal.cli.perturb import perturb_command
+from graphbal.cli.reproduce import reproduce_command
 from graphbal.cli.topology import topology_command
 from graphbal.errors import GraphbalError
 
@@ -34,7 +39,7 @@ class _Commands(TyperGroup):
             fail(_sentence(error))
             raise typer.Exit(1) from error
         except KeyboardInterrupt as error:
-            fail("interrupted; no file was left half written")
+            fail(str(error) or "interrupted; no file was left half written")
             raise typer.Exit(130) from error
 
 
@@ -47,11 +52,16 @@ app = typer.Typer(
     rich_markup_mode=None,
     help="Balance the synapses of a weighted directed graph.",
 )
-for _name, _command in {
+_COMMANDS: dict[str, Callable[..., None]] = {
     "balance": balance_command,
     "topology": topology_command,
+    "flow": flow_command,
+    "modes": modes_command,
+    "perturb": perturb_command,
+    "reproduce": reproduce_command,
     "datasets": datasets_command,
-}.items():
+}
+for _name, _command in _COMMANDS.items():
     app.command(_name)(_command)
 
 

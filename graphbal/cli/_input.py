@@ -125,14 +125,19 @@ def label(net: SynapticNetwork, text: str) -> Any:
     return int(text)
 
 
-def records(texts: Sequence[str] | None, option: str, fields: str) -> list[list[str]]:
-    """Return the fields of options that are each a line of CSV, "@file" standing for its lines."""
+def synapses(
+    net: SynapticNetwork, texts: Sequence[str] | None, option: str, fields: str
+) -> list[tuple[list[str], tuple[Any, Any], float]]:
+    """Return synapses, each with a number, from options that end in PRE,POST,NUMBER.
+
+    Each option, or each line of "@file", is a line of CSV. What stands before PRE is returned as it
+    is written.
+    """
     import csv
 
     wanted = fields.count(",") + 1
-    lines = [line for text in texts or () for line in _lines(text)]
     found = []
-    for line in lines:
+    for line in (line for text in texts or () for line in _lines(text)):
         try:
             (record,) = csv.reader([line], skipinitialspace=True, strict=True)
         except csv.Error:
@@ -142,8 +147,15 @@ def records(texts: Sequence[str] | None, option: str, fields: str) -> list[list[
                 f"{option} {line!r} is not {fields}; a label that holds a comma goes into double "
                 "quotes, as in a CSV file"
             )
-        found.append([field.strip() for field in record])
+        *before, pre, post, value = (field.strip() for field in record)
+        what = fields.rpartition(",")[2].lower()
+        found.append((before, (label(net, pre), label(net, post)), number(value, what)))
     return found
+
+
+def numbers(texts: Sequence[str], what: str) -> list[float]:
+    """Return the numbers that are written as given, "@file" standing for its lines."""
+    return [number(line, what) for text in texts for line in _lines(text)]
 
 
 def number(text: str, what: str) -> float:

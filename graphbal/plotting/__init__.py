@@ -11,5 +11,24 @@ from graphbal.plotting.equilibria import (
     incoming_outgoing,
     potential_distribution,
 )
+from graphbal.plotting.modes import mode_entries, time_constants
+from graphbal.plotting.perturbations import exact_against_linear
+from graphbal.plotting.trajectories import (
+    costs_in_time,
+    gradient_norm_in_time,
+    potentials_in_time,
+    total_cost_in_time,
+)
 
-__all__ = ["cost_before_after", "incoming_outgoing", "potential_distribution"]
+__all__ = [
+    "cost_before_after",
+    "costs_in_time",
+    "exact_against_linear",
+    "gradient_norm_in_time",
+    "incoming_outgoing",
+    "mode_entries",
+    "potential_distribution",
+    "potentials_in_time",
+    "time_constants",
+    "total_cost_in_time",
+]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,6 +14,14 @@ if TYPE_CHECKING:
 
 # The first colours of seaborn's "colorblind" palette, and its grey.
 BLUE, ORANGE, GREY = "#0173b2", "#de8f05", "#949494"
+PALE_GREY = "#e4e4e4"
+
+# Lines that can be told apart without colour, too.
+LINES: list[dict[str, Any]] = [
+    {"color": color, "linestyle": style}
+    for style in ("-", "--")
+    for color in (BLUE, ORANGE, "#029e73", "#d55e00", "#cc78bc")
+]
 
 
 def new_axes(ax: Axes | None) -> Axes:
@@ -74,6 +82,6 @@ def power_of_ten(value: float, _position: float | None = None) -> str:
     return "10" + f"{np.log10(value):.0f}".translate(str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹"))
 
 
-def note(ax: Axes, text: str) -> None:
-    """Say above the axes what they do not show."""
-    ax.set_title(text, loc="left", fontsize="small", pad=17)  # above the legend
+def note(ax: Axes, text: str, pad: float = 6) -> None:
+    """Say above the axes what they show or do not show."""
+    ax.set_title(text, loc="left", fontsize="small", pad=pad)
