@@ -183,7 +183,7 @@ def local_rule(
     0      16.0       1.0      15.0    15.0
     1       1.0      16.0     -15.0   -15.0
     """
-    net = as_network(network)
+    original = net = as_network(network)
     _require_number("dt", dt, above=0)
     _require_count("n_steps", n_steps, 0)
     _require_count("delay", delay, 0)
@@ -249,7 +249,7 @@ def local_rule(
         ),
         potentials=pd.Series(h, index=net.neurons, name="potential"),
         is_stable=is_stable,
-        message=_message(history, dt, stable, is_stable),
+        message=_message(history, dt, stable_step(original, rate=rate, delay=delay), is_stable),
     )
     if not is_stable:
         warnings.warn(run.message, ConvergenceWarning, stacklevel=2)
@@ -365,7 +365,7 @@ def _shown(n_steps: int, progress: bool) -> Iterable[int]:
     return track(states, "local rule", console=Console(stderr=True), transient=True)
 
 
-def _message(history: pd.DataFrame, dt: float, stable: float, is_stable: bool) -> str:
+def _message(history: pd.DataFrame, dt: float, better: float, is_stable: bool) -> str:
     last = history.iloc[-1]
     state = (
         f"At t = {history.index[-1]:.6g} a neuron is {last['neuron_imbalance']:.1e} out of balance."
@@ -373,8 +373,8 @@ def _message(history: pd.DataFrame, dt: float, stable: float, is_stable: bool) -
     if is_stable:
         return state
     return (
-        f"The step is too large: with dt = {dt:.3g} the network does not settle. {state} Steps up "
-        f"to {stable:.3g} do (stable_step)."
+        f"The step is too large: with dt = {dt:.3g} the network does not settle. {state} From the "
+        f"network as given, steps up to {better:.3g} do (stable_step)."
     )
 
 

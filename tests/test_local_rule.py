@@ -186,7 +186,16 @@ def test_a_step_too_large_is_reported_and_leaves_a_finite_network(factor):
     assert not run.is_stable
     assert np.isfinite(run.network.weights.data).all()
     assert np.isfinite(run.history.to_numpy()).all()
-    assert "stable_step" in run.message
+    assert f"steps up to {gb.stable_step(net):.3g} do (stable_step)" in run.message
+
+
+def test_a_bounded_oscillation_is_reported_too():
+    net = gb.as_network([[0, 2.0], [1.0, 0]])
+    dt = 3 * gb.stable_step(gb.balance(net).network)
+    with pytest.warns(gb.ConvergenceWarning, match="does not settle"):
+        run = gb.local_rule(net, dt, 500, max_rate=0.1)
+    assert len(run.t) == 501
+    assert run.potentials.abs().max() < 1
 
 
 # ------------------------------------------------------------------ options
