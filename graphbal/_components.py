@@ -102,9 +102,10 @@ def strong_components(
     n = indptr.size - 1
     large = indices.size >= _LARGE_FOR_COMPONENTS
     if large or (n and "numba" in sys.modules):  # whoever has imported Numba waits for nothing
-        reach = compiled(_reach)
-        core, upstream, complete = reach(unsigned(indptr), unsigned(indices), _mask(keep))
-        n_core = np.count_nonzero(core)
+        core, upstream = np.empty((2, n), dtype=np.bool_)
+        n_core, complete = compiled(_reach)(
+            unsigned(indptr), unsigned(indices), _mask(keep), core, upstream
+        )
         if n_core == n:
             return 1, np.zeros(n, dtype=np.int32)
         if large and complete and 2 * n_core > n:
@@ -222,11 +223,14 @@ def _reach(
     indptr: NDArray[np.integer],
     indices: NDArray[np.integer],
     keep: NDArray[np.bool_],
-) -> tuple[NDArray[np.bool_], NDArray[np.bool_], bool]:
-    """Mark the component of the neuron of largest in-degree, and what reaches it.
+    core: NDArray[np.bool_],
+    upstream: NDArray[np.bool_],
+) -> tuple[int, bool]:
+    """Mark the component of the neuron of largest in-degree, the core, and what reaches it.
 
-    Gives up if that takes too many sweeps. Rows are swept in the order of memory, which beats a
-    queue by far; each sweep sees what the rows before have marked.
+    Returns the size of the core, and whether it is complete: too many sweeps are given up. Rows
+    are swept in the order of memory, which beats a queue by far; each sweep sees what the rows
+    before have marked.
     """
     n = indptr.size - 1
     masked = keep.size > 0
@@ -234,9 +238,9 @@ def _reach(
     for i in range(n):
         if indptr[i + 1] - indptr[i] > indptr[hub + 1] - indptr[hub]:
             hub = i
-    upstream = np.zeros(n, dtype=np.bool_)
-    downstream = np.zeros(n, dtype=np.bool_)
+    upstream[:] = False
     upstream[hub] = True
+    downstream = np.zeros(n, dtype=np.bool_)
     downstream[hub] = True
     waiting = np.arange(n)
     patience = 2 * indices.size
@@ -272,7 +276,11 @@ def _reach(
                 waiting[n_waiting] = i
                 n_waiting += 1
     complete = complete and n_waiting == n_before
-    return upstream & downstream, upstream, complete
+    n_core = 0
+    for i in range(n):
+        core[i] = upstream[i] and downstream[i]
+        n_core += core[i]
+    return n_core, complete
 
 
 def _blocks(

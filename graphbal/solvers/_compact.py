@@ -31,27 +31,22 @@ def newton_cg(
     known: bool,
     tol: float,
     widest: float,
-    max_iterations: int,
     max_linear_iterations: int,
-) -> tuple[bool, Array, Array, Array, Array, int]:
+    incoming: Array,
+    outgoing: Array,
+    states: Array,
+) -> tuple[bool, int, int]:
     """Balance the network from potentials q, which are changed in place.
 
     `guess` allows to start from ½ log(in/out) instead; `known` says that the potentials of a
-    balanced start are not in doubt. Stops where potentials span more than `widest`. Indices are
-    sorted within rows.
-
-    Returns
-    -------
-    converged : bool
-    incoming, outgoing : arrays, shape (n,)
-    imbalances, total_costs : arrays, one entry a state
-    linear_iterations : int
+    balanced start are not in doubt. Stops where potentials span more than `widest`, or `states`
+    is full, whose rows are the imbalance and total cost of each state passed. Indices are sorted
+    within rows; incoming and outgoing costs are filled in. Returns whether the iteration
+    converged, how many states there were, and how many linear iterations.
     """
     n = q.size
     pattern = (indptr, indices, _diagonal(indptr, indices))
-    here, incoming, outgoing = np.empty(costs.size), np.empty(n), np.empty(n)
-    through, x, there = np.empty(n), np.empty(n), np.empty(n)
-    imbalances, totals = np.empty(max_iterations + 1), np.empty(max_iterations + 1)
+    here, through, x, there = np.empty(costs.size), np.empty(n), np.empty(n), np.empty(n)
     total = _costs_at(pattern, costs, q, here, incoming, outgoing)
     if guess:
         _rank_one_potentials(incoming, outgoing, there)
@@ -64,16 +59,15 @@ def newton_cg(
     error = 0.0 if known else np.inf
     converged = False
     linear_iterations = 0
-    states = 0
+    n_states = 0
     while True:
         imbalance = _neuron_imbalance(incoming, outgoing, through)
-        imbalances[states] = imbalance
-        totals[states] = total
-        states += 1
+        states[n_states] = imbalance, total
+        n_states += 1
         converged = imbalance <= tol and error <= 10 * tol
-        if converged or states > max_iterations or q.max() - q.min() > widest:
+        if converged or n_states == len(states) or q.max() - q.min() > widest:
             break
-        if _idles(imbalances[:states], totals[:states]):
+        if _idles(states[:n_states]):
             break
         residual, wanted = max(min(0.3, imbalance) * imbalance, 1e-15), np.inf
         if residual <= 0.9 * tol:
@@ -106,7 +100,7 @@ def newton_cg(
         q[:] = there
         total = moved
         error = error + length * length if fraction == 1.0 else np.inf
-    return converged, incoming, outgoing, imbalances[:states], totals[:states], linear_iterations
+    return converged, n_states, linear_iterations
 
 
 @njit(cache=True, error_model="numpy")
@@ -167,12 +161,12 @@ def _neuron_imbalance(incoming: Array, outgoing: Array, through: Array) -> float
 
 
 @njit(cache=True, error_model="numpy")
-def _idles(imbalances: Array, totals: Array) -> bool:
+def _idles(states: Array) -> bool:
     """Say whether neither cost nor imbalance has moved for some steps."""
     return (
-        totals.size > 6
-        and totals[-1] >= totals[-7] * (1 - 1e-13)
-        and imbalances[-6:].min() >= 0.5 * imbalances[-7]
+        len(states) > 6
+        and states[-1, 1] >= states[-7, 1] * (1 - 1e-13)
+        and states[-6:, 0].min() >= 0.5 * states[-7, 0]
     )
 
 

@@ -54,7 +54,7 @@ class Problem:
     components: NDArray[np.integer]
     n_components: int
 
-    @property
+    @cached_property
     def n(self) -> int:
         """Number of neurons."""
         return int(self.costs.shape[0])

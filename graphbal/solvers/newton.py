@@ -120,9 +120,10 @@ class Newton:
     ) -> Solution:
         def by(linear: Literal["cg", "amg", "direct"], start: Array | None, why: str) -> Solution:
             limit = patience if linear == "cg" else self.max_linear_iterations
-            method = replace(self, linear=linear, max_linear_iterations=limit)
+            method = Newton(linear, self.max_iterations, limit)
             solution = method.solve(problem, start, tol, report)
-            return replace(solution, stats=solution.stats | {"why": why})
+            solution.stats["why"] = why
+            return solution
 
         n, m = problem.n, problem.costs.nnz
         patience = LONG_PATIENCE if m < COMPACT or m > CROWDED * n else PATIENCE
@@ -156,7 +157,8 @@ def _descend_compactly(
     """Run Newton's method in one compiled function; see `_descend`."""
     from graphbal.solvers._compact import newton_cg
 
-    q = np.zeros(problem.n)
+    n = problem.n
+    q, incoming, outgoing = np.zeros(n), np.empty(n), np.empty(n)
     shift = None
     if start is not None and span(start) > WIDE:
         problem, shift = problem.shifted(start), start
@@ -166,13 +168,14 @@ def _descend_compactly(
     # One type of indices, so that the function is compiled once; so few synapses fit.
     indptr = unsigned(costs.indptr.astype(np.int32, copy=False))
     indices = unsigned(costs.indices.astype(np.int32, copy=False))
-    converged, incoming, outgoing, imbalances, totals, inner = newton_cg(
+    states = np.empty((settings.max_iterations + 1, 2))
+    converged, n_states, inner = newton_cg(
         *(indptr, indices, costs.data, q, start is None, settled, tol, WIDE),
-        *(settings.max_iterations, settings.max_linear_iterations),
+        *(settings.max_linear_iterations, incoming, outgoing, states),
     )
     history = History("newton", report)
-    for imbalance, total in zip(imbalances.tolist(), totals.tolist(), strict=True):
-        history.record(imbalance, total, history.steps + inner + 1)
+    for step, (imbalance, total) in enumerate(states[:n_states].tolist()):
+        history.record(imbalance, total, step + inner + 1)
     stats = history.stats(history.steps + inner) | {"linear_iterations": inner}
     return Solution(q if shift is None else q + shift, incoming, outgoing, converged, stats)
 
