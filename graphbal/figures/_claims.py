@@ -41,27 +41,27 @@ def equals(claim: str, measured: Any, expected: Any, tol: float) -> Claim:
     return Claim(f"{claim} (to {tol:.0e}, relative)", measured, expected, holds)
 
 
-def none(claim: str, broken: Any) -> Claim:
-    """Claim that what must hold everywhere is broken nowhere; `broken` is an array of booleans."""
-    measured = float(np.count_nonzero(broken))
+def everywhere(claim: str, holds: Any) -> Claim:
+    """Claim that something holds everywhere; `holds` is an array of booleans."""
+    measured = float(np.count_nonzero(~np.asarray(holds)))
     return Claim(f"{claim} (number of exceptions)", measured, 0.0, measured == 0)
 
 
 def at_most(claim: str, measured: Any, bound: float) -> Claim:
     """Claim that a number, or the largest of several, is not above a bound."""
-    measured = float(np.max(measured))
+    measured = float(np.asarray(measured).max())
     return Claim(claim, measured, f"at most {bound:g}", measured <= bound)
 
 
 def below(claim: str, measured: Any, bound: float) -> Claim:
     """Claim that a number, or the largest of several, is below a bound."""
-    measured = float(np.max(measured))
+    measured = float(np.asarray(measured).max())
     return Claim(claim, measured, f"below {bound:g}", measured < bound)
 
 
 def above(claim: str, measured: Any, bound: float) -> Claim:
     """Claim that a number, or the smallest of several, is above a bound."""
-    measured = float(np.min(measured))
+    measured = float(np.asarray(measured).min())
     return Claim(claim, measured, f"above {bound:g}", measured > bound)
 
 

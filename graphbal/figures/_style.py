@@ -164,7 +164,7 @@ def synapse(
             x,
             y,
             label,
-            color=color,
+            color=INK,
             ha="center",
             va="center",
             fontsize=7,

@@ -103,10 +103,10 @@ def claims(data: dict[str, pd.DataFrame]) -> list[Claim]:
             (synapses["rate"] - synapses["flow_rate"]).abs() / synapses["flow_rate"].abs().max(),
             1e-6,
         ),
-        _claims.none(
+        _claims.everywhere(
             "Along the flow a synapse weakens where the postsynaptic signal is above the "
             "presynaptic one, and strengthens where it is below",
-            weakening != (synapses["signal_post"] > synapses["signal_pre"]),
+            weakening == (synapses["signal_post"] > synapses["signal_pre"]),
         ),
         _claims.at_most(
             "Along the flow the total cost never rises (largest rise over the cost)",

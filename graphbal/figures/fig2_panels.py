@@ -90,7 +90,7 @@ def _broadcast(ax: Axes, own: pd.DataFrame) -> None:
 
 
 def _update(ax: Axes, own: pd.DataFrame) -> None:
-    rule = "dJᵢⱼ/dt = −γ (gᵢ − gⱼ) Jᵢⱼ\n−(gᵢ − gⱼ) < 0 weakens (dashed)"
+    rule = "dJᵢⱼ/dt = −γ (gᵢ − gⱼ) Jᵢⱼ\nnumbers: −(gᵢ − gⱼ); dashed: weakens"
     soma = _soma(ax, str(own["neuron"].iloc[0]), "Each synapse compares the two", rule)
     relative = own["rate"] / own["weight"]
     for side, synapses in zip(("left", "right"), _both_ways(own), strict=True):
@@ -176,7 +176,7 @@ def _soma(ax: Axes, text: str, title: str, rule: str, fill: str = "white") -> Ci
     """Draw the neuron in the middle, with a title above and a rule below."""
     diagram(ax, (-1.75, 1.75), (-1.65, 1.15), title)
     ax.text(0.0, -1.45, rule, ha="center", va="center")
-    return neuron(ax, (0.0, 0.0), text, 0.46, fill, linespacing=1.25)
+    return neuron(ax, (0.0, 0.0), text, 0.5, fill, linespacing=1.25)
 
 
 def _both_ways(own: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:

@@ -94,7 +94,6 @@ def _single_costs(ax: Axes, courses: pd.DataFrame) -> None:
             (course["t"].iloc[0], c0),
             (-2, 6),
             textcoords="offset points",
-            color=color,
             fontsize=7,
         )
     ax.plot([], [], color=INK, label="equation (31)")
@@ -116,7 +115,6 @@ def _pair_costs(ax: Axes, courses: pd.DataFrame) -> None:
             (shown["t"].iloc[0], shown[name].iloc[0]),
             (0, 5 if name == "c12" else -10),
             textcoords="offset points",
-            color=color,
         )
     mean = np.sqrt(shown["c12"].iloc[0] * shown["c21"].iloc[0])
     ax.axhline(mean, color=GREY, linestyle="--", linewidth=0.8, zorder=0)

@@ -123,14 +123,14 @@ def claims(data: dict[str, pd.DataFrame]) -> list[Claim]:
         _claims.above("A stays stronger than it was before (cost at the end)", end["A"], 1),
         _claims.above(
             "The distant synapses G and H change more slowly than A–F (time until half of the "
-            "change, over the longest among A–F)",
-            half[["G", "H"]].min() / half[list("ABCDEF")].max(),
-            1,
+            "change, less the longest among A–F, 1/γ)",
+            half[["G", "H"]].min() - half[list("ABCDEF")].max(),
+            0,
         ),
         _claims.above(
-            "H, the farther one, changes more slowly than G (ratio of these times)",
-            half["H"] / half["G"],
-            1,
+            "H, the farther one, changes more slowly than G (difference of these times, 1/γ)",
+            half["H"] - half["G"],
+            0,
         ),
         _claims.equals("G and H end equal", end["G"], end["H"], 1e-9),
         _claims.equals("They end equal to D, next to i", end["H"], end["D"], 1e-9),
@@ -173,11 +173,11 @@ def claims(data: dict[str, pd.DataFrame]) -> list[Claim]:
             last[list(SHOWN[:-1])].to_numpy() / last[list(SHOWN[1:])].to_numpy(),
             1,
         ),
-        _claims.below(
-            "v₃, v₅ and v₇ arrive in the order of their eigenvalues, the slowest last (largest "
-            "ratio of the time to half of the way to that of the mode before)",
-            _half_times(excited).to_numpy()[1:] / _half_times(excited).to_numpy()[:-1],
-            1,
+        _claims.above(
+            "v₃, v₅ and v₇ arrive in the order of their eigenvalues, the slowest last (smallest "
+            "difference of the times until half of the way, 1/γ)",
+            -np.diff(_half_times(excited)),
+            0,
         ),
         _claims.below(
             f"The error of the linear response (39) at a factor of {SMALL:g} (largest over time, "

@@ -193,4 +193,5 @@ def _errors(ax: Axes, errors: pd.DataFrame) -> None:
         ax.annotate(text, at, aside, textcoords="offset points", fontsize=7)
     ax.set(xlabel="factor of A", ylabel="error of (39), relative")
     ax.set_xticks([1, 10, 100], ["1", "10", "100"])
+    ax.minorticks_off()
     log_ticks(ax.yaxis)
