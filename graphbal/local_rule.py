@@ -259,11 +259,11 @@ def local_rule(
 def stable_step(network: Any, *, rate: Any = 1.0, delay: int = 0) -> float:
     r"""Return a step of the local rule that settles near the state of the network as given.
 
-    .. math:: dt = \frac{2 \cos \frac{π d}{2 d + 1}}{p\, \max_k 2 γ_k (in_k + out_k)}
+    .. math:: dt = \frac{2 \sin \frac{π}{4 d + 2}}{p\, \max_k 2 γ_k (in_k + out_k)}
 
     Near equilibrium a step multiplies the mode of eigenvalue λ of the Laplacian by 1 − p γ λ dt,
     and Gershgorin's theorem bounds λ by twice the largest cost through a neuron. A delay of d steps
-    leaves the fraction :math:`\cos(π d/(2d + 1))` of that [1]_. At 0.4 of the step without a delay
+    leaves the fraction :math:`\sin(π/(4d + 2))` of that [1]_. At 0.4 of the step without a delay
     the total cost falls at every step, from any state.
 
     Parameters
@@ -309,7 +309,7 @@ def _largest_step(
     p: float, gamma: Array, through: Array, free: NDArray[np.bool_], delay: int
 ) -> float:
     fastest = 2.0 * p * float((gamma * through)[free].max(initial=0.0))
-    patience = 2.0 * np.cos(np.pi * delay / (2 * delay + 1))
+    patience = 2.0 * np.sin(np.pi / (4 * delay + 2))
     return float(patience / fastest) if fastest else np.inf
 
 

@@ -12,18 +12,17 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from graphbal.convert import as_network
-from graphbal.engines import local_engine
 from graphbal.errors import ConvergenceWarning
 from graphbal.network import SynapticNetwork
 from graphbal.solvers._problem import Problem
-from graphbal.solvers.laplacian import jacobi_cg, multigrid_cg
+from graphbal.solvers.laplacian import pseudoinverse
 
 __all__ = ["HodgeSplit", "hodge"]
 
 Array = NDArray[np.float64]
 
-# Conjugate gradients that take longer than this make way for multigrid.
-PATIENCE = 200
+# What is left is free of divergence to this, relative to the log-costs.
+ACCURACY = 1e-9
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -51,7 +50,7 @@ class HodgeSplit:
     removable_fraction : float
         Fraction of the variance of the log-costs that potentials can remove, 0 to 1.
     converged : bool
-        Whether the potentials p h are known to 1e-9 of the largest log-cost.
+        Whether the cycle part is free of divergence to 1e-9 of the largest log-cost.
     """
 
     network: SynapticNetwork
@@ -127,7 +126,7 @@ def hodge(network: Any) -> HodgeSplit:
     Warns
     -----
     ConvergenceWarning
-        If the potentials are not known to 1e-9; the result says ``converged=False``.
+        If the cycle part is not free of divergence; the result says ``converged=False``.
 
     Notes
     -----
@@ -170,10 +169,8 @@ def hodge(network: Any) -> HodgeSplit:
     ones = np.ones(synapses.size)
     support = sparse.csr_array((ones, (post, pre)), shape=(n, n))
     n_parts, parts = sparse.csgraph.connected_components(support, directed=False)
-    problem = Problem(support, parts, int(n_parts))
-    scale = max(float(np.abs(log_costs).max(initial=0.0)), 1.0)
-    q, error = _least_squares(problem, divergence(log_costs), scale)
-    of_level, level_error = _least_squares(problem, divergence(ones), 1.0)
+    solve = pseudoinverse(Problem(support, parts, int(n_parts)))
+    q, of_level = solve(divergence(log_costs)), solve(divergence(ones))
 
     # The level is fitted with what no gradient can do for it.
     left = log_costs - (q[post] - q[pre])
@@ -185,6 +182,8 @@ def hodge(network: Any) -> HodgeSplit:
     cycle = log_costs - mean - gradient
     variance = float(np.var(log_costs)) if synapses.size else 0.0
     kept = float(np.mean(np.square(cycle))) / variance if variance else 1.0
+    degree = np.maximum(np.bincount(post, minlength=n) + np.bincount(pre, minlength=n), 1)
+    leak = float(np.abs(divergence(cycle) / degree).max(initial=0.0))
     split = HodgeSplit(
         network=net,
         synapses=synapses,
@@ -193,28 +192,15 @@ def hodge(network: Any) -> HodgeSplit:
         gradient=gradient,
         cycle=cycle,
         removable_fraction=min(max(1.0 - kept, 0.0), 1.0),
-        converged=error + abs(mean) * level_error <= 1e-9 * scale,
+        converged=leak <= ACCURACY * max(float(np.abs(log_costs).max(initial=0.0)), 1.0),
     )
     if not split.converged:
         warnings.warn(
-            f"the potentials of least squares are known to {error:.0e} only",
+            f"the cycle part diverges by {leak:.0e}: the least-squares potentials are not accurate",
             ConvergenceWarning,
             stacklevel=2,
         )
     return split
-
-
-def _least_squares(problem: Problem, divergence: Array, scale: float) -> tuple[Array, float]:
-    """Return the potentials whose gradient has the given divergence, and their estimated error.
-
-    All conductances are 1; `scale` is the magnitude of what is fitted.
-    """
-    state = local_engine(problem.costs).at(np.zeros(problem.n))
-    residual, error = 1e-13 * scale, 1e-11 * scale
-    step = jacobi_cg(problem, PATIENCE)(state, divergence, residual, error)
-    if step.iterations == PATIENCE:
-        step = multigrid_cg(problem, 1000)(state, divergence, residual, error)
-    return problem.centred(step.x), step.error
 
 
 def _endpoints(
