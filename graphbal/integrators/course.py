@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from graphbal.errors import InputError
 from graphbal.integrators.explicit import Explicit
 from graphbal.integrators.field import Array, Dense, Field, Integrator, Point, Work
 from graphbal.integrators.implicit import Implicit
@@ -119,7 +120,13 @@ class Course:
             method = self._first_method if begins else point.method
             integrator = self._integrator(method, field)
             if begins:
-                point = integrator.start(point.t, point.q)
+                with np.errstate(over="ignore", invalid="ignore"):
+                    point = integrator.start(point.t, point.q)
+                if point.state is None or not np.isfinite(point.state.total_cost):
+                    raise InputError(
+                        f"the total cost at t = {point.t:g} is too large for a floating-point "
+                        "number; rescale the weights or start from other potentials"
+                    )
                 yield Leg(point.t, point, None, True, field)
             while point.t < bound:
                 nearer = field.near(point.q)
@@ -139,10 +146,8 @@ class Course:
 
     def _integrator(self, method: str, field: Field) -> Integrator:
         if method == "explicit":
-            # An explicit method at rest wavers by its tolerance.
-            finest = np.inf if self.until is None else 0.1 * self.until
-            return Explicit(field, min(self.rtol, finest), min(self.atol, finest))
-        return Implicit(field, self.rtol, self.atol, self.until)
+            return Explicit(field, self.rtol, self.atol)
+        return Implicit(field, self.rtol, self.atol)
 
 
 def _is_stiff(point: Point, field: Field, bound: float) -> bool:

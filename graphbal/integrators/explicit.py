@@ -7,10 +7,13 @@ from dataclasses import replace
 import numpy as np
 
 from graphbal.engines import State
+from graphbal.engines.local import DENSE_FILL
 from graphbal.integrators.field import Array, Dense, Field, Point, require_length
 
 __all__ = ["Explicit"]
 
+# Full matrices up to this size stay in the cache from pass to pass, and steps are compiled.
+CACHED = 512
 SAFETY, LEAST, MOST = 0.9, 0.2, 10.0
 
 
@@ -32,15 +35,19 @@ class Explicit:
         self.field = field
         self.rtol, self.atol = rtol, atol
         self.tables = DOP853
+        n, entries = field.rates.size, field.costs.nnz
+        is_full = n <= CACHED and entries >= DENSE_FILL * n**2 and field.drive is None
+        self.full = field.here.toarray() if is_full else None
 
     def start(self, t: float, q: Array) -> Point:
         """Return the point from which to begin at potentials q; two passes."""
         state = self.field.at(q)
-        speed = float(np.abs(self.field.velocity(t, state)).max(initial=0.0))
-        bend = float(np.abs(self.field.acceleration(t, state)).max(initial=0.0))
+        velocity = self.field.velocity(t, state)
+        speed = float(np.abs(velocity).max())
         step = np.inf
         if speed > 0:
-            step = 3 * (self.rtol + self.atol) ** 0.125 / max(bend / speed, speed)
+            turn = float(np.abs(self.field.turn(state, velocity / speed)).max())
+            step = 3 * (self.rtol + self.atol) ** 0.125 / max(turn, speed)
         return Point("explicit", t, q[None, :], step, 8, base=self.field.base, state=state)
 
     def advance(self, point: Point, bound: float) -> tuple[Point, Dense]:
@@ -70,6 +77,8 @@ class Explicit:
         stages = np.empty((13, point.q.size))
         assert point.state is not None
         stages[0] = field.velocity(point.t, point.state)
+        if self.full is not None:
+            return self._stages_of_full(point, h, stages)
         for k in range(1, 12):
             moved = field.at(point.q + h * _combined(tables.A[k, :k], stages))
             stages[k] = field.velocity(point.t + h * tables.C[k], moved)
@@ -78,6 +87,18 @@ class Explicit:
         stages[12] = field.velocity(t, moved)
         return stages, q, moved
 
+    def _stages_of_full(self, point: Point, h: float, stages: Array) -> tuple[Array, Array, State]:
+        from graphbal.integrators._kernels import full_stages
+
+        field, tables = self.field, self.tables
+        base = np.zeros(1) if field.base is None else field.base
+        moved, gain, incoming, outgoing = full_stages(
+            *(self.full, field.rates, point.q - base, h, tables.A, tables.B, stages)
+        )
+        field.engine.n_passes += 12
+        state = State(field.engine, moved, incoming, outgoing, gain, 1 / gain)
+        return stages, moved + base, state
+
     def _error(self, stages: Array, h: float, before: Array, after: Array) -> float:
         """Return the error over the tolerance, at the neuron where it is largest."""
         scale = self.atol + self.rtol * np.maximum(np.abs(before), np.abs(after))
@@ -85,7 +106,7 @@ class Explicit:
         third = float(np.abs(_combined(self.tables.E3, stages) / scale).max(initial=0.0))
         if fifth == 0:
             return 0.0
-        return h * fifth**2 / float(np.hypot(fifth, 0.1 * third))
+        return h * fifth * (fifth / float(np.hypot(fifth, 0.1 * third)))
 
     def _between(self, before: Point, after: Point, stages: Array) -> Dense:
         parts: Array | None = None

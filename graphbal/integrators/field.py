@@ -68,16 +68,50 @@ class Field:
     @cached_property
     def problem(self) -> Problem:
         """The costs at `base`, and the weakly connected components."""
-        n_components, components = csgraph.connected_components(self.costs, connection="weak")
+        n = self.rates.size
+        if self.costs.nnz > (n - 1) ** 2 + 1:  # more synapses than two components have room for
+            n_components, components = 1, np.zeros(n, dtype=np.int32)
+        else:
+            n_components, components = csgraph.connected_components(self.costs, connection="weak")
         problem = Problem(self.costs, components, n_components)
         return problem if self.base is None else problem.shifted(self.base)
+
+    @property
+    def here(self) -> sparse.csr_array:
+        """The costs at `base`."""
+        return self.costs if self.base is None else self.problem.costs
 
     @cached_property
     def engine(self) -> Engine:
         """The edge passes at `base`."""
-        engine = local_engine(self.problem.costs)
+        engine = local_engine(self.here)
         self.work.count(engine)
         return engine
+
+    @cached_property
+    def shares(self) -> Array | None:
+        """Weights of the conserved means Σ q_k / r_k of components; None if nothing is conserved.
+
+        They add up to 1 over a component, or to 0 where a neuron of it is held.
+        """
+        if self.drive is not None:
+            return None
+        components, n_components = self.problem.components, self.problem.n_components
+        inertia = np.divide(1.0, self.rates, out=np.zeros_like(self.rates), where=~self.held)
+        total = np.bincount(components, weights=inertia, minlength=n_components)
+        total[components[self.held]] = np.inf
+        return inertia / total[components]
+
+    def drift(self, change: Array) -> Array | float:
+        """Return what a change of q does to the conserved means, by neuron.
+
+        It is a constant in each component: taken from the change, it changes no cost.
+        """
+        if self.shares is None:
+            return 0.0
+        components, n_components = self.problem.components, self.problem.n_components
+        drift = np.bincount(components, weights=self.shares * change, minlength=n_components)
+        return drift[components]
 
     @cached_property
     def held(self) -> NDArray[np.bool_]:
@@ -97,9 +131,9 @@ class Field:
         """Return dq/dt."""
         return self.rates * self.force(t, state)
 
-    def acceleration(self, t: float, state: State) -> Array:
-        """Return d²q/dt² = −r ∘ L dq/dt, in one pass; the drive counts as steady."""
-        return -self.rates * state.laplacian_product(self.velocity(t, state))
+    def turn(self, state: State, direction: Array) -> Array:
+        """Return how the velocity changes along a direction, −r ∘ L x, in one pass."""
+        return -self.rates * state.laplacian_product(direction)
 
     def near(self, q: Array) -> Field:
         """Return the field with its costs moved to q if q is far from where they are."""

@@ -20,9 +20,12 @@ ERROR = KAPPA * GAMMA + 1 / np.arange(1, MAX_ORDER + 2)
 SAFETY, LEAST, MOST = 0.9, 0.2, 10.0
 # Stages are solved to this fraction of the tolerance.
 FORCING = 0.05
+# but not beyond what rounding allows.
+ROUNDING = 1e-17
 MAX_NEWTON = 4
 # Conjugate gradients that take longer make way for a method that does not mind distances.
-PATIENCE = 100
+PATIENCE = 150
+MAX_ITERATIONS = 1000
 SMALL = 1000
 
 
@@ -45,12 +48,10 @@ class Implicit:
        (1997). https://doi.org/10.1137/S1064827594276424
     """
 
-    def __init__(self, field: Field, rtol: float, atol: float, until: float | None = None) -> None:
+    def __init__(self, field: Field, rtol: float, atol: float) -> None:
         self.field = field
         self.rtol, self.atol = rtol, atol
-        self.finest = np.inf if until is None else until
-        self.linear = laplacian.jacobi_cg(field.problem, PATIENCE)
-        self.patient = False
+        self.patient: laplacian.LinearSolver | None = None
         with np.errstate(divide="ignore"):
             self.inertia = 1 / field.rates
 
@@ -58,21 +59,21 @@ class Implicit:
         """Return the point from which to begin at potentials q; two passes."""
         state = self.field.at(q)
         velocity = self.field.velocity(t, state)
-        bend = np.abs(self.field.acceleration(t, state)) / (self.atol + self.rtol * np.abs(q))
-        largest, speed = float(bend.max(initial=0.0)), float(np.abs(velocity).max(initial=0.0))
-        step = min(largest**-0.5 if largest > 0 else np.inf, 0.1 / speed if speed > 0 else np.inf)
+        speed = float(np.abs(velocity).max())
         differences = np.zeros((MAX_ORDER + 3, q.size))
         differences[0] = q
-        if np.isfinite(step):
+        step = np.inf
+        if speed > 0:
+            # Half the square of the step times the second derivative is to be half the tolerance.
+            turn = _largest(self.field.turn(state, velocity / speed), self._scale(q))
+            step = 0.1 / max(speed, 0.1 * turn**0.5 * speed**0.5)
             differences[1] = velocity * step
         return Point("implicit", t, differences, step, 1, 0, self.field.base, state)
 
     def advance(self, point: Point, bound: float) -> tuple[Point, Dense]:
         """Return the next point and the solution up to it."""
         differences, order, equal_steps = point.vectors.copy(), point.order, point.equal_steps
-        step = point.step
-        if not np.isfinite(step):
-            step = bound - point.t
+        step = point.step if np.isfinite(point.step) else bound - point.t
         while True:
             t = point.t + step
             if t > bound:
@@ -81,7 +82,7 @@ class Implicit:
                 step = bound - point.t
             require_length(step, point.t)
             predicted = differences[: order + 1].sum(axis=0)
-            scale = self.atol + self.rtol * np.abs(predicted)
+            scale = self._scale(predicted)
             correction = self._corrected(differences, order, t, step, predicted, scale)
             if correction is None:
                 factor = 0.5
@@ -109,6 +110,9 @@ class Implicit:
         )
         return after, dense
 
+    def _scale(self, q: Array) -> Array:
+        return self.atol + self.rtol * np.abs(q)
+
     def _corrected(
         self,
         differences: Array,
@@ -122,7 +126,7 @@ class Implicit:
         field = self.field
         shift = self.inertia * (ALPHA[order] / step)
         past = np.einsum("k,kn->n", GAMMA[1 : order + 1] / ALPHA[order], differences[1 : order + 1])
-        enough = FORCING * min(float(scale.min()), self.finest)
+        enough = FORCING * float(scale.min())
         correction = np.zeros_like(predicted)
         for _ in range(MAX_NEWTON):
             with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
@@ -133,22 +137,38 @@ class Implicit:
             with np.errstate(invalid="ignore"):
                 rhs = np.where(field.held, 0.0, force - shift * (past + correction))
             # A neuron that is held has all the inertia in the world.
-            stiff = np.where(field.held, 1e30 * float(state.through.max()), shift)
-            move = self._solved(state, rhs, enough, stiff)
+            stiff = np.where(field.held, 1e16 * float(state.through.max()), shift)
+            move = np.where(field.held, 0.0, self._solved(state, rhs, enough, stiff))
             correction += move
             size = float(np.abs(move).max(initial=0.0))
             if 2 * size**2 <= enough:  # quadratic convergence, costs change by e^size
-                return correction
+                return correction - field.drift(predicted + correction - differences[0])
         return None
 
     def _solved(self, state: State, rhs: Array, enough: float, shift: Array) -> Array:
-        solution = self.linear(state, rhs, enough, enough, shift)
-        self.field.work.linear_iterations += solution.iterations
-        if solution.iterations >= PATIENCE and not self.patient:
+        """Solve (L + S) x = rhs until no error is above `enough`.
+
+        The rows of this M-matrix add up to S, so that no error is above max |r_k| / S_k: slow
+        modes, which residuals relative to the diagonal hardly show, are resolved too.
+        """
+        diagonal = state.through + shift
+        if self.patient is None:
+            step = laplacian.conjugate_gradients(
+                lambda x: state.laplacian_product(x) + shift * x,
+                rhs,
+                lambda r: r / diagonal,
+                np.maximum(shift, diagonal * (ROUNDING / enough)),
+                *(enough, np.inf, PATIENCE),
+            )
+            self.field.work.linear_iterations += step.iterations
+            if step.iterations < PATIENCE:
+                return step.x
             kind = laplacian.sparse_direct if rhs.size <= SMALL else laplacian.multigrid_cg
-            self.linear, self.patient = kind(self.field.problem, 1000), True
-            return self._solved(state, rhs, enough, shift)
-        return solution.x
+            self.patient = kind(self.field.problem, MAX_ITERATIONS)
+        residual = max(enough * float((shift / diagonal).min()), ROUNDING)
+        step = self.patient(state, rhs, residual, np.inf, shift)
+        self.field.work.linear_iterations += step.iterations
+        return step.x
 
     def _next(
         self, differences: Array, order: int, error: float, scale: Array
@@ -171,8 +191,9 @@ def _largest(x: Array, scale: Array) -> float:
 
 def _rescale(differences: Array, order: int, factor: float) -> None:
     """Turn the backward differences into those of a step `factor` times as long."""
-    matrix = _interpolation(order, factor) @ _interpolation(order, 1.0)
-    differences[: order + 1] = np.einsum("ki,kn->in", matrix, differences[: order + 1])
+    matrix = (_interpolation(order, factor) @ _interpolation(order, 1.0))[1:, 1:]
+    past = slice(1, order + 1)
+    differences[past] = np.einsum("ki,kn->in", matrix, differences[past])
 
 
 def _interpolation(order: int, factor: float) -> Array:
