@@ -25,6 +25,8 @@ def _cost_or_log(peer: Peer) -> dict[str, Peer]:
     return {"cost": partial(peer, log=False), "log cost": partial(peer, log=True)}
 
 
+# Short calls of which the median counts.
+CALLS = 15
 # Name, variants of which the best one counts, and how many times faster graphbal should be.
 PEERS: tuple[tuple[str, dict[str, Peer], float], ...] = (
     ("L-BFGS-B", _cost_or_log(generic.lbfgs), 100),
@@ -67,7 +69,7 @@ def _compare(
     ours, theirs, ratios = [], [], []
     before = _our_time(net)
     for _ in range(repeats):
-        attempt = variants[chosen](net.weights, net.p)
+        attempt = _their_attempt(variants[chosen], net)
         after = _our_time(net)
         theirs.append(attempt.seconds)
         ours.append((before + after) / 2)
@@ -102,10 +104,18 @@ def _compare(
     )
 
 
+def _their_attempt(peer: Peer, net: SynapticNetwork) -> Attempt:
+    """Return the attempt of median time: of as many as ours get, if each takes milliseconds."""
+    first = peer(net.weights, net.p)
+    others = CALLS - 1 if first.seconds < 0.01 else 0
+    attempts = [first, *(peer(net.weights, net.p) for _ in range(others))]
+    return sorted(attempts, key=lambda attempt: attempt.seconds)[others // 2]
+
+
 def _our_time(net: SynapticNetwork) -> float:
     """Return the median time of the whole call on a network that has computed nothing yet."""
     times = []
-    for _ in range(15):
+    for _ in range(CALLS):
         times.append(seconds(gb.balance, fresh(net))[0])
     return statistics.median(times)
 
@@ -114,7 +124,7 @@ def _solver_alone(net: SynapticNetwork) -> float:
     """Return the median time of the default solver on plain arrays."""
     costs = net.costs
     times = []
-    for _ in range(15):
+    for _ in range(CALLS):
         problem = solvers.Problem(costs, np.zeros(net.n_neurons, dtype=np.int32), 1)
         times.append(seconds(solvers.Auto().solve, problem, None, 1e-9)[0])
     return statistics.median(times)

@@ -26,10 +26,11 @@ Array = NDArray[np.float64]
 COMPACT = 100_000
 # Conjugate gradients that take longer than this on one system make way for another method,
 PATIENCE = 60
-# or than this where iterations are cheap beside setting up anything else: on small networks, and
-# on those with more than so many synapses a neuron, whose multigrid hierarchies fill up.
+# or than this with more than so many synapses a neuron, whose multigrid hierarchies fill up,
 LONG_PATIENCE = 500
 CROWDED = 8
+# or than this in a compiled descent, beside whose iterations setting up anything else is dear.
+COMPACT_PATIENCE = 2000
 # Up to this many neurons that is a dense factorisation.
 SMALL = 1000
 
@@ -126,7 +127,9 @@ class Newton:
             return solution
 
         n, m = problem.n, problem.costs.nnz
-        patience = LONG_PATIENCE if m < COMPACT or m > CROWDED * n else PATIENCE
+        patience = LONG_PATIENCE if m > CROWDED * n else PATIENCE
+        if m < COMPACT:
+            patience = COMPACT_PATIENCE
         if problem.is_wide and n <= DENSE_LIMIT:
             return by("direct", start, "costs span too many orders of magnitude for iteration")
         quick = by(
