@@ -205,6 +205,7 @@ def test_the_drop_lies_between_its_bounds(n, degree, sigma, seed):
     lower, upper = analytic.drop_bounds(net)
     rounding = 1e-9 * net.total_cost
     assert lower - rounding <= drop <= upper + rounding
+    assert analytic.drop_bounds(net, fixed=[]) == (lower, upper)
     some = list(range(0, n, 2))
     lower, upper = analytic.drop_bounds(net, fixed=some)
     assert lower - rounding <= gb.balance(net, fixed=some).drop <= upper + rounding

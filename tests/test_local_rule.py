@@ -115,6 +115,17 @@ def test_every_variant_ends_at_the_equilibrium(variant, p):
         np.testing.assert_allclose(run.potentials, eq.potentials, atol=1e-6)
 
 
+@pytest.mark.parametrize("seed", range(10))
+def test_the_cost_falls_all_the_way_to_the_equilibrium_of_balance(seed):
+    rng = np.random.default_rng(seed)
+    net = ensembles.random_network(int(rng.integers(5, 20)), 4, sigma=0.5, seed=seed)
+    run = gb.local_rule(net, 0.4 * gb.stable_step(net), 2_000)
+    assert (np.diff(run.total_cost) <= 1e-13 * net.total_cost).all()
+    eq = gb.balance(net, tol=1e-12)
+    np.testing.assert_allclose(run.potentials, eq.potentials, atol=1e-7)
+    assert abs(run.potentials.sum()) <= 1e-9
+
+
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_every_variant_conserves_what_the_flow_conserves(variant):
     net = ensembles.random_network(25, 5, sigma=1, seed=3)

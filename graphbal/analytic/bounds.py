@@ -61,8 +61,8 @@ def drop_bounds(network: Any, fixed: Iterable[Hashable] | None = None) -> tuple[
     """
     net = as_network(network)
     free = np.ones(net.n_neurons, dtype=bool)
-    if fixed is not None and len(labels := list(fixed)):
-        free[net.positions(labels)] = False
+    if fixed is not None and np.size(fixed):  # looking up none would still cast all labels
+        free[net.positions(fixed)] = False
     incoming, outgoing = net.incoming_costs.to_numpy(), net.outgoing_costs.to_numpy()
     apart = np.square(np.sqrt(incoming) - np.sqrt(outgoing))[free]
     return float(apart.max(initial=0.0)), net.total_cost - _reciprocal_cost(net.costs)
