@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ __all__ = ["drop_bounds"]
 LARGE = 1_000_000
 
 
-def drop_bounds(network: Any, fixed: Iterable[Hashable] | None = None) -> tuple[float, float]:
+def drop_bounds(network: Any, fixed: Any = None) -> tuple[float, float]:
     r"""Return a lower and an upper bound on the cost that balancing saves, C(0) − C*.
 
     .. math::
