@@ -3,8 +3,7 @@
 The iteration is the generalised Davidson method with thick restarts: the basis grows by the
 preconditioned residuals of all pairs that are still wanted, and is cut back to the best Ritz
 vectors, those of the step before included, when it is full. Null vectors are known, one for each
-connected part, and kept out exactly. Any preconditioner will do, and it may change on the way: the
-diagonal first, a multigrid cycle where that turns out slow, a factorisation where n is small.
+connected part, and kept out exactly. Any approximate inverse will do as preconditioner.
 
 References
 ----------
@@ -36,9 +35,10 @@ Array = NDArray[np.float64]
 # Vectors iterated beyond those asked for, and the size of the basis in blocks of both.
 GUARD = 10
 BLOCKS = 4
-# Where the diagonal has not led to the end after this many iterations, multigrid takes over.
-PATIENCE = 40
 MAX_ITERATIONS = 500
+# If the diagonal has not brought the residuals below λ/2 after so many iterations, the network's
+# diameter is large; multigrid takes over where there are few synapses a neuron.
+PATIENCE = 15
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,84 +142,104 @@ def extreme_eigenpairs(
     """
     sign = 1.0 if slow else -1.0
     wanted = min(k + GUARD, operator.costs.shape[0] - operator.n_zero)
-    precondition, method = _first_preconditioner(operator, slow)
-    start = operator.deflated(_start(operator.diagonal, wanted, slow, seed))
-    space = _Subspace(lambda x: sign * operator.product(x), start)
+    precondition, method = _preconditioner(operator, slow)
+    space = _Subspace(operator, sign, BLOCKS * wanted)
+    space.grow(_start(operator.diagonal, wanted, slow, seed))
     before = np.empty((0, 0))
+    # What rounding leaves of a residual, whatever λ.
+    floor = 4 * np.finfo(float).eps * operator.diagonal.max()
     for iteration in range(MAX_ITERATIONS):
         values, mixing = space.ritz_pairs(wanted)
         vectors = space.basis @ mixing
         apart = space.images @ mixing - vectors * values
-        residuals = np.linalg.norm(apart, axis=0) / np.abs(values)
-        worst = float(residuals[:k].max())
+        lengths = np.linalg.norm(apart, axis=0)
+        unsettled = lengths > np.maximum(0.5 * tol * np.abs(values), floor)
+        worst = float((lengths[:k] / np.abs(values[:k])).max())
         if report is not None:
             report({"iteration": iteration, "residual": worst, "products": space.n_products})
-        if worst <= 0.5 * tol:
+        if not unsettled[:k].any():
             break
-        if iteration == PATIENCE and method == "diagonal" and slow:
-            precondition, method = _second_preconditioner(operator)
-        if space.size + wanted > BLOCKS * wanted:
+        if iteration == PATIENCE and worst > 0.5 and method == "diagonal" and slow:
+            precondition, method = _second_preconditioner(operator, precondition)
+        if not space.has_room_for(wanted):
             mixing = space.cut(mixing, before)
         before = mixing
-        if not space.grow(operator.deflated(precondition(apart[:, residuals > 0.5 * tol]))):
+        if not space.grow(precondition(apart[:, unsettled])):
             break
-    stats = {"method": method, "iterations": iteration, "products": space.n_products}
+    stats = {"method": method, "iterations": iteration + 1, "products": space.n_products}
     return _checked(operator, sign * values[:k], vectors[:, :k], stats)
 
 
 class _Subspace:
     """An orthonormal basis V, its images A V, and the small matrix Vᵀ A V."""
 
-    def __init__(self, product: Callable[[Array], Array], start: Array) -> None:
-        self.product = product
-        self.basis = _orthonormal(start)
-        self.images = product(self.basis)
-        self.gram = self.basis.T @ self.images
-        self.n_products = self.size
+    def __init__(self, operator: GroundedLaplacian, sign: float, limit: int) -> None:
+        self.operator, self.sign = operator, sign
+        self.n_products = 0
+        self.size = 0
+        self.gram = np.empty((0, 0))
+        self._basis = np.empty((operator.costs.shape[0], limit))
+        self._images = np.empty_like(self._basis)
 
     @property
-    def size(self) -> int:
-        """Number of basis vectors."""
-        return int(self.basis.shape[1])
+    def basis(self) -> Array:
+        """V."""
+        return self._basis[:, : self.size]
+
+    @property
+    def images(self) -> Array:
+        """A V."""
+        return self._images[:, : self.size]
 
     def ritz_pairs(self, wanted: int) -> tuple[Array, Array]:
         """Return the lowest Ritz values, and their vectors as combinations of the basis."""
         values, mixing = linalg.eigh(self.gram, check_finite=False)
         return values[:wanted], mixing[:, :wanted]
 
+    def has_room_for(self, count: int) -> bool:
+        """Say whether so many vectors more fit in."""
+        return self.size + count <= self._basis.shape[1]
+
     def cut(self, mixing: Array, before: Array) -> Array:
         """Keep the Ritz vectors and those of the step before; return the former's coordinates."""
         padded = np.zeros((self.size, before.shape[1]))
         padded[: len(before)] = before
-        kept = np.hstack([mixing, _orthonormal(padded, mixing)])
-        self.basis, self.images = self.basis @ kept, self.images @ kept
+        earlier = _orthonormal(padded, lambda x: x - mixing @ (mixing.T @ x))
+        kept = np.hstack([mixing, earlier])
+        basis, images = self.basis @ kept, self.images @ kept
+        self.size = kept.shape[1]
+        self.basis[:], self.images[:] = basis, images
         self.gram = kept.T @ self.gram @ kept
         return np.eye(self.size, mixing.shape[1])
 
     def grow(self, candidates: Array) -> bool:
-        """Add the directions that are new; say whether there were any."""
-        new = _orthonormal(candidates, self.basis)
-        images = self.product(new)
+        """Add the directions that are new, off the null vectors; say whether there were any."""
+
+        def projected(x: Array) -> Array:
+            return self.operator.deflated(x - self.basis @ (self.basis.T @ x))
+
+        new = _orthonormal(candidates, projected)
+        images = self.sign * self.operator.product(new)
         across = self.basis.T @ images
         self.gram = np.block([[self.gram, across], [across.T, new.T @ images]])
-        self.basis = np.hstack([self.basis, new])
-        self.images = np.hstack([self.images, images])
+        end = self.size + new.shape[1]
+        self._basis[:, self.size : end], self._images[:, self.size : end] = new, images
+        self.size = end
         self.n_products += new.shape[1]
         return new.shape[1] > 0
 
 
-def _orthonormal(x: Array, against: Array | None = None) -> Array:
-    """Return an orthonormal basis of the columns of x, orthogonal to another such basis.
+def _orthonormal(x: Array, projected: Callable[[Array], Array]) -> Array:
+    """Return an orthonormal basis of the projected columns of x.
 
     Twice is enough. What is left of a column below 1e-12 of its length is rounding, and dropped;
-    within the block, dependent directions are dropped by the eigenvalues of the Gram matrix.
+    dependent columns are dropped by the eigenvalues of their Gram matrix.
     """
     x = x / np.maximum(np.linalg.norm(x, axis=0), np.finfo(float).tiny)
     for _ in range(2):
-        if against is not None:
-            x = x - against @ (against.T @ x)
-        length = np.linalg.norm(x, axis=0)
-        x = x[:, length > 1e-12] / length[length > 1e-12]
+        x = projected(x)
+        lengths = np.linalg.norm(x, axis=0)
+        x = x[:, lengths > 1e-12] / lengths[lengths > 1e-12]
         values, mixing = linalg.eigh(x.T @ x, check_finite=False)
         sound = values > 1e-12
         x = x @ (mixing[:, sound] / np.sqrt(values[sound]))
@@ -235,23 +255,26 @@ def _start(diagonal: Array, wanted: int, slow: bool, seed: int) -> Array:
     return noise
 
 
-def _first_preconditioner(
+def _preconditioner(
     operator: GroundedLaplacian, slow: bool
 ) -> tuple[Callable[[Array], Array], str]:
-    diagonal = np.where(operator.diagonal > 0, operator.diagonal, 1.0)[:, None]
+    """Return an approximate inverse, of L for the slow modes, and what it is."""
+    n, diagonal = operator.costs.shape[0], operator.diagonal
+    diagonal = np.where(diagonal > 0, diagonal, 1.0)[:, None]
     if not slow:
         ceiling = 1.1 * diagonal.max()
         return lambda r: r / (ceiling - diagonal), "diagonal"
-    if diagonal.size > SMALL:
-        return lambda r: r / diagonal, "diagonal"
-    lift = sparse.diags_array(1e-10 * diagonal[:, 0])  # off the null vectors
-    return factorised(operator.assembled() + lift), "factorisation"
+    if n <= SMALL:
+        lift = sparse.diags_array(1e-10 * diagonal[:, 0])  # off the null vectors
+        return factorised(operator.assembled() + lift), "factorisation"
+    return lambda r: r / diagonal, "diagonal"
 
 
-def _second_preconditioner(operator: GroundedLaplacian) -> tuple[Callable[[Array], Array], str]:
-    n = operator.costs.shape[0]
-    if operator.costs.nnz > CROWDED * n:
-        return _first_preconditioner(operator, slow=True)
+def _second_preconditioner(
+    operator: GroundedLaplacian, first: Callable[[Array], Array]
+) -> tuple[Callable[[Array], Array], str]:
+    if operator.costs.nnz > CROWDED * operator.costs.shape[0]:
+        return first, "diagonal"
     cycle = multigrid_cycle(operator.assembled())
     return lambda r: np.column_stack([cycle(column) for column in r.T]), "multigrid"
 

@@ -263,11 +263,11 @@ def linear_response(
 
     Notes
     -----
-    With r the part of g₀ that is in none of the k modes, the rest is the one vector
-    :math:`x = L^+ r` with its Rayleigh quotient :math:`x \cdot r / x \cdot x` as λ (Galerkin's
-    method on x): right to first order in t, and right again when all modes have relaxed. In
-    between its error decays as the modes left out do, as :math:`e^{-γ p λ_{k+1} t}`.
-    One Laplacian solve besides `eigenmodes`; O(n³) time and O(n²) memory for all modes.
+    With r the part of g₀ that is in none of the k modes, the rest is one vector more,
+    :math:`x = L^+ r`, with its Rayleigh quotient :math:`x \cdot r / x \cdot x` as λ (Galerkin's
+    method on x). It ends where the modes left out end together; on the way its error decays as
+    they do, as :math:`e^{-γ p λ_{k+1} t}`. One Laplacian solve besides `eigenmodes`; O(n³) time
+    and O(n²) memory for all modes.
 
     References
     ----------

@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
-from graphbal._eigen import GroundedLaplacian, all_eigenpairs, extreme_eigenpairs
+from graphbal._eigen import MAX_ITERATIONS, GroundedLaplacian, all_eigenpairs, extreme_eigenpairs
 from graphbal.convert import as_network
 from graphbal.errors import ConvergenceWarning, InputError
 from graphbal.network import SynapticNetwork
@@ -177,9 +177,11 @@ def eigenmodes(
     Davidson's method [1]_, [2]_ on blocks of k + 10 vectors: a product with L an iteration and
     vector that has not converged yet, tens of iterations, and O(n k) memory, never an n × n
     matrix. The null vectors, one for each connected part, are kept out exactly. Slow modes are
-    preconditioned by the diagonal of L; where that is slow (large diameter), by algebraic
-    multigrid; up to 1,000 neurons, by a sparse factorisation. From a fifth of all modes on, which
-    themselves fill an n × n matrix, the spectrum is that of the dense matrix.
+    preconditioned by the diagonal of L, and where that is slow, in sparse networks of large
+    diameter, by algebraic multigrid; up to 1,000 neurons, by a sparse factorisation. From a
+    fifth of all modes on, which themselves fill an n × n matrix, the spectrum is that of the
+    dense matrix. No residual can be smaller than the rounding of L v, about 1e-15 of the largest
+    λ: modes slower than the fastest by more than that over the tolerance do not converge.
 
     References
     ----------
@@ -237,7 +239,7 @@ def eigenmodes(
         residuals=pairs.residuals,
         n_zero=operator.n_zero,
         converged=worst <= tol,
-        message=_message(worst, tol, pairs.stats),
+        message=_message(worst, tol, pairs.stats["iterations"]),
         stats=pairs.stats | {"seconds": time.perf_counter() - started},
     )
     if not modes.converged:
@@ -277,13 +279,15 @@ def _oriented(vectors: Array) -> Array:
     return vectors * np.sign(vectors[largest, np.arange(vectors.shape[1])])
 
 
-def _message(worst: float, tol: float, stats: dict[str, Any]) -> str:
+def _message(worst: float, tol: float, iterations: int) -> str:
     if worst <= tol:
         return f"Every residual ‖Lv − λv‖ / λ is at most {worst:.1e}."
-    return (
-        f"Not converged: a residual ‖Lv − λv‖ / λ is {worst:.1e} after {stats['iterations']} "
-        f"iterations (tolerance {tol:.0e})."
+    why = (
+        f"after {iterations} iterations"
+        if iterations == MAX_ITERATIONS
+        else "and rounding allows no less beside the largest λ"
     )
+    return f"Not converged: a residual ‖Lv − λv‖ / λ is {worst:.1e} (tolerance {tol:.0e}), {why}."
 
 
 def _reporting(progress: bool, tol: float) -> Any:
