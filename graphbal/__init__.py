@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from graphbal.modes import Modes, eigenmodes
     from graphbal.network import SynapticNetwork
     from graphbal.sensitivity import Sensitivity, effective_conductance, sensitivity
+    from graphbal.subnetwork import subnetwork
     from graphbal.topology import Topology, topology
     from graphbal.trajectory import Trajectory
 
@@ -57,6 +58,7 @@ _HOME = {
     "read_network": "io",
     "sensitivity": "sensitivity",
     "stable_step": "local_rule",
+    "subnetwork": "subnetwork",
     "topology": "topology",
     "write_network": "io",
 }
@@ -94,6 +96,7 @@ __all__ = [
     "sensitivity",
     "solvers",
     "stable_step",
+    "subnetwork",
     "topology",
     "write_network",
 ]

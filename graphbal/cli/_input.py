@@ -55,6 +55,7 @@ class Source:
         """Return the network in the file or, if there is no such file, of the dataset."""
         from graphbal import datasets, io
         from graphbal.convert import as_network
+        from graphbal.subnetwork import subnetwork
 
         path = Path(self.name)
         if self.name in datasets.names() and (path.is_dir() or not path.exists()):
@@ -81,7 +82,7 @@ class Source:
                 f"{', '.join(datasets.names())}"
             )
         chosen = None if self.neurons is None else labels(net, self.neurons)
-        return io.select(net, self.min_synapses, self.drop_self_connections, chosen)
+        return subnetwork(net, chosen, self.min_synapses, self.drop_self_connections)
 
     def facts(self, net: SynapticNetwork) -> dict[str, Any]:
         """Return what was read, and what was merged or dropped on the way."""

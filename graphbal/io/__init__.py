@@ -24,20 +24,17 @@ import os
 import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import IO, TYPE_CHECKING, Any
 
-import numpy as np
-from scipy import sparse
-
 from graphbal.errors import InputError
 from graphbal.network import SynapticNetwork
+from graphbal.subnetwork import subnetwork
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import ArrayLike
 
 __all__ = ["read_network", "write_network"]
 
@@ -132,7 +129,7 @@ def read_network(
         if path.stat().st_size == 0:
             raise InputError("the file is empty")
         network = family.read(path, name, pre=pre, post=post, weight=weight)
-        network = select(network, min_synapses, drop_self_connections, neurons)
+        network = subnetwork(network, neurons, min_synapses, drop_self_connections)
     except (InputError, OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else error
         raise InputError(f"{path}: {reason}") from error
@@ -222,64 +219,3 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
     except BaseException:
         part.unlink(missing_ok=True)
         raise
-
-
-def select(
-    network: SynapticNetwork,
-    min_synapses: float,
-    drop_self_connections: bool,
-    neurons: ArrayLike | None,
-) -> SynapticNetwork:
-    """Leave out what was not asked for, and count it."""
-    if not min_synapses and not drop_self_connections and neurons is None:
-        return network
-    n = network.n_neurons
-    weights = network.weights
-    post = np.repeat(np.arange(n), np.diff(weights.indptr))
-    pre = weights.indices
-    counts = {}
-    keep = np.abs(weights.data) >= min_synapses
-    counts["below_threshold"] = int(keep.size - np.count_nonzero(keep))
-    if drop_self_connections:
-        counts["self_connections"] = int(np.count_nonzero(keep & (post == pre)))
-        keep &= post != pre
-    labels, position = network.neurons, np.arange(n)
-    if neurons is not None:
-        from graphbal.convert import label_index
-
-        labels = label_index(neurons)
-        if not labels.is_unique:
-            twice = labels[labels.duplicated()][0]
-            raise InputError(f"the label {twice!r} is given twice in `neurons`")
-        chosen = network.positions(labels)
-        position = np.full(n, -1)
-        position[chosen] = np.arange(chosen.size)
-        inside = (position[post] >= 0) & (position[pre] >= 0)
-        counts["outside_subset"] = int(np.count_nonzero(keep & ~inside))
-        keep &= inside
-
-    def selected(values: NDArray[np.float64]) -> sparse.csr_array:
-        ends = position[post[keep]], position[pre[keep]]
-        matrix = sparse.coo_array((values[keep], ends), shape=(len(labels), len(labels))).tocsr()
-        matrix.sort_indices()
-        return matrix
-
-    alpha = network.alpha
-    if sparse.issparse(alpha):
-        alpha = selected(alpha.data)
-    elif alpha.ndim and neurons is not None:
-        alpha = alpha[:, chosen] if alpha.shape[0] == 1 else alpha[chosen]
-    names = set(labels)
-    alive = set()
-    if network.edge_attributes:
-        at = network.neurons
-        alive = set(zip(at.take(pre[keep]).tolist(), at.take(post[keep]).tolist(), strict=True))
-    return replace(
-        network,
-        weights=selected(weights.data),
-        neurons=labels,
-        alpha=alpha,
-        node_attributes={at: named for at, named in network.node_attributes.items() if at in names},
-        edge_attributes={at: named for at, named in network.edge_attributes.items() if at in alive},
-        intake=replace(network.intake, **counts),
-    )
