@@ -25,6 +25,7 @@ PARTS = (
     "dense",
     "peers",
     "memory",
+    "modes",
     "endtoend",
     "startup",
 )
