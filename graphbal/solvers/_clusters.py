@@ -27,23 +27,31 @@ def clusters_of_strong_synapses(
     `weak` is relative to a cluster's scale; `fewest` is the number of connected parts. See
     `graphbal.solvers.clusters.strong_clusters`.
     """
-    gain = np.exp(q)
-    typical = incoming / np.maximum(indptr[1:] - indptr[:-1], 1)
-    everywhere = np.full(q.size, weak * typical.max())
-    n_clusters, clusters = _linked(indptr, indices, costs, gain, everywhere, fewest)
+    n = q.size
+    gain, typical, threshold = np.empty(n), np.empty(n), np.empty(n)
+    largest = 0.0
+    for i in range(n):
+        gain[i] = np.exp(q[i])
+        typical[i] = incoming[i] / max(indptr[i + 1] - indptr[i], 1)
+        largest = max(largest, typical[i])
+    for i in range(n):
+        threshold[i] = weak * largest
+    n_clusters, clusters = _linked(indptr, indices, costs, gain, threshold, fewest)
     if n_clusters == fewest:
         return n_clusters, clusters
-    scale = typical
+    for i in range(n):
+        threshold[i] = weak * typical[i]
     n_clusters = 0
     while True:
         n_before = n_clusters
-        n_clusters, clusters = _linked(indptr, indices, costs, gain, weak * scale, fewest)
+        n_clusters, clusters = _linked(indptr, indices, costs, gain, threshold, fewest)
         if n_clusters == n_before:
             return n_clusters, clusters
-        largest = np.zeros(n_clusters)
-        for i in range(q.size):
-            largest[clusters[i]] = max(largest[clusters[i]], typical[i])
-        scale = largest[clusters]
+        scale = np.zeros(n_clusters)
+        for i in range(n):
+            scale[clusters[i]] = max(scale[clusters[i]], typical[i])
+        for i in range(n):
+            threshold[i] = weak * scale[clusters[i]]
 
 
 @njit(cache=True, error_model="numpy")
@@ -65,7 +73,9 @@ def _linked(
     not, all synapses are looked at.
     """
     n = gain.size
-    parent = np.arange(n).astype(np.int32)
+    parent = np.empty(n, dtype=np.int32)
+    for i in range(n):
+        parent[i] = i
     n_parts = n
     for few in (4, -1):
         for i in range(n):
