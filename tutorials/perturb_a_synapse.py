@@ -169,5 +169,5 @@ plt.show()
 # %%
 # The same on the command line
 # ----------------------------
-# ``graphbal perturb celegans --synapse VD1,VB1,10 -o kicked`` does the same on the whole network and
-# writes tables and figures; see :doc:`/command_line`.
+# ``graphbal perturb celegans --synapse VD1,VB1,10 -o kicked`` does the same on the whole network
+# and writes tables and figures; see :doc:`/command_line`.
