@@ -26,6 +26,7 @@ PARTS = (
     "peers",
     "memory",
     "modes",
+    "flow",
     "endtoend",
     "startup",
 )

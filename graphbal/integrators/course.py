@@ -118,10 +118,11 @@ class Course:
             field = self.field(point.t, point.base, work).near(point.q)
             begins = point.order == 0 or any(jump.t == point.t for jump in self.jumps)
             method = self._first_method if begins else point.method
-            integrator = self._integrator(method, field)
-            if begins:
-                with np.errstate(over="ignore", invalid="ignore"):
+            with np.errstate(over="ignore", invalid="ignore"):
+                integrator = self._integrator(method, field)
+                if begins:
                     point = integrator.start(point.t, point.q)
+            if begins:
                 if point.state is None or not np.isfinite(point.state.total_cost):
                     raise InputError(
                         f"the total cost at t = {point.t:g} is too large for a floating-point "
