@@ -85,6 +85,7 @@ def flow(
     until_balanced : float, optional
         Stop when every free neuron has come to |in − out| / (in + out) ≤ this, and no perturbation
         is to come. So that the time of it can be told, tolerances are at most a tenth of this.
+        Never reached without a finite equilibrium.
     rtol, atol : float
         Error tolerated in a step: atol + rtol |p h| in p h, the logarithm of the cost, for the
         neuron where it is largest.
@@ -138,7 +139,7 @@ def flow(
     >>> ring = gb.ensembles.ring(12)
     >>> traj = gb.flow(ring, (0, 1e3), perturbations={1.0: {(0, 1): 10.0}}, until_balanced=1e-6)
     >>> traj.message
-    'Balanced to 1.0e-06 at t = 15.3909.'
+    'Balanced to 1.0e-06 at t = 15...'
     """
     net = as_network(network)
     if net.n_neurons == 0:

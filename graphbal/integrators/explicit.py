@@ -8,7 +8,7 @@ import numpy as np
 
 from graphbal.engines import State
 from graphbal.engines.local import DENSE_FILL
-from graphbal.integrators.field import Array, Dense, Field, Point, require_length
+from graphbal.integrators.field import SLIVER, Array, Dense, Field, Point, require_length
 
 __all__ = ["Explicit"]
 
@@ -57,8 +57,9 @@ class Explicit:
         most = MOST
         length = point.step
         while True:
-            last = point.t + length >= bound
-            t = bound if last else point.t + length
+            t = point.t + length
+            if t > bound - SLIVER * length:
+                t = bound
             require_length(t - point.t, point.t)
             with np.errstate(over="ignore", invalid="ignore", divide="ignore", under="ignore"):
                 stages, q, moved = self._stages(point, t)

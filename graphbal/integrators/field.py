@@ -16,9 +16,11 @@ from graphbal.engines import Engine, State, local_engine
 from graphbal.errors import GraphbalError
 from graphbal.solvers._problem import WIDE, Problem
 
-__all__ = ["Array", "Dense", "Field", "Integrator", "Point", "Work", "require_length"]
+__all__ = ["SLIVER", "Array", "Dense", "Field", "Integrator", "Point", "Work", "require_length"]
 
 Array = NDArray[np.float64]
+# A step that would leave less than this part of itself to go is stretched to the end.
+SLIVER = 1e-3
 Dense = Callable[[float], Array]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from graphbal.engines import State
-from graphbal.integrators.field import Array, Dense, Field, Point, require_length
+from graphbal.integrators.field import SLIVER, Array, Dense, Field, Point, require_length
 from graphbal.solvers import laplacian
 
 __all__ = ["Implicit"]
@@ -76,7 +76,7 @@ class Implicit:
         step = point.step if np.isfinite(point.step) else bound - point.t
         while True:
             t = point.t + step
-            if t > bound:
+            if t > bound - SLIVER * step:
                 t, equal_steps = bound, 0
                 _rescale(differences, order, (bound - point.t) / step)
                 step = bound - point.t
