@@ -36,12 +36,17 @@ Array = NDArray[np.float64]
 GUARD = 10
 BLOCKS = 4
 MAX_ITERATIONS = 500
-# If the diagonal has not brought the residuals below λ/2 after so many iterations, the network's
-# diameter is large; multigrid takes over where there are few synapses a neuron.
-PATIENCE = 15
+# From this many synapses on a product is compiled and shared among threads.
+COMPILED = 100_000
+# If Chebyshev steps have not brought the residuals below λ/2 after so many iterations, the
+# network's diameter is large; multigrid takes over where there are few synapses a neuron.
+PATIENCE = 8
+# Steps of the Chebyshev iteration, and the spectrum of D⁻¹ L that it damps; 2 is its upper end.
+STEPS = 4
+SPECTRUM = (0.2, 2.0)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class GroundedLaplacian:
     """L + S, the Laplacian of positive costs and a diagonal S ≥ 0 of conductances to the ground.
 
@@ -51,10 +56,13 @@ class GroundedLaplacian:
         Positive costs off the diagonal.
     ground : array, shape (n,)
         Conductance of each neuron to neurons that are clamped.
+    n_products : int
+        Products with a vector made so far.
     """
 
     costs: sparse.csr_array
     ground: Array
+    n_products: int = 0
 
     @cached_property
     def diagonal(self) -> Array:
@@ -79,12 +87,21 @@ class GroundedLaplacian:
         """Number of null vectors."""
         return int(self.null_vectors.shape[0])
 
+    @cached_property
+    def conductances(self) -> sparse.csr_array:
+        """C + Cᵀ."""
+        return sparse.csr_array(self.costs + self.costs.T)
+
     def product(self, x: Array) -> Array:
-        """Return (L + S) x for a vector or the columns of a block."""
-        diagonal = self.diagonal if x.ndim == 1 else self.diagonal[:, None]
-        image = diagonal * x
-        image -= self.costs @ x
-        image -= self.costs.T @ x
+        """Return (L + S) x for the columns of a block, and count them."""
+        self.n_products += x.shape[1]
+        if self.costs.nnz < COMPILED:
+            return self.diagonal[:, None] * x - self.conductances @ x
+        from graphbal.engines._kernels import laplacian_block
+
+        matrix, image = self.conductances, np.empty(x.shape)
+        x = np.ascontiguousarray(x)
+        laplacian_block(matrix.indptr, matrix.indices, matrix.data, self.diagonal, x, image)
         return image
 
     def deflated(self, x: Array) -> Array:
@@ -92,11 +109,13 @@ class GroundedLaplacian:
         null = self.null_vectors
         if null.shape[0] == 0:
             return x
+        if null.shape[0] == 1 and null.nnz == len(x):
+            return x - x.mean(axis=0)
         return x - null.T @ (null @ x)
 
     def assembled(self) -> sparse.csr_array:
         """Return L + S as a CSR array."""
-        return sparse.csr_array(sparse.diags_array(self.diagonal) - (self.costs + self.costs.T))
+        return sparse.csr_array(sparse.diags_array(self.diagonal) - self.conductances)
 
 
 class Eigenpairs(NamedTuple):
@@ -145,7 +164,7 @@ def extreme_eigenpairs(
     precondition, method = _preconditioner(operator, slow)
     space = _Subspace(operator, sign, BLOCKS * wanted)
     space.grow(_start(operator.diagonal, wanted, slow, seed))
-    before = np.empty((0, 0))
+    before, checked = np.empty((0, 0)), False
     # What rounding leaves of a residual, whatever λ.
     floor = 4 * np.finfo(float).eps * operator.diagonal.max()
     for iteration in range(MAX_ITERATIONS):
@@ -156,17 +175,22 @@ def extreme_eigenpairs(
         unsettled = lengths > np.maximum(0.5 * tol * np.abs(values), floor)
         worst = float((lengths[:k] / np.abs(values[:k])).max())
         if report is not None:
-            report({"iteration": iteration, "residual": worst, "products": space.n_products})
+            report({"iteration": iteration, "residual": worst, "products": operator.n_products})
         if not unsettled[:k].any():
-            break
-        if iteration == PATIENCE and worst > 0.5 and method == "diagonal" and slow:
+            if checked:
+                break
+            # Images were combined from others; what they say is only believed of new ones.
+            before, checked = space.renewed(mixing), True
+            continue
+        checked = False
+        if iteration == PATIENCE and worst > 0.5 and method == "chebyshev":
             precondition, method = _second_preconditioner(operator, precondition)
         if not space.has_room_for(wanted):
             mixing = space.cut(mixing, before)
         before = mixing
         if not space.grow(precondition(apart[:, unsettled])):
             break
-    stats = {"method": method, "iterations": iteration + 1, "products": space.n_products}
+    stats = {"method": method, "iterations": iteration + 1, "products": operator.n_products}
     return _checked(operator, sign * values[:k], vectors[:, :k], stats)
 
 
@@ -175,7 +199,6 @@ class _Subspace:
 
     def __init__(self, operator: GroundedLaplacian, sign: float, limit: int) -> None:
         self.operator, self.sign = operator, sign
-        self.n_products = 0
         self.size = 0
         self.gram = np.empty((0, 0))
         self._basis = np.empty((operator.costs.shape[0], limit))
@@ -212,6 +235,13 @@ class _Subspace:
         self.gram = kept.T @ self.gram @ kept
         return np.eye(self.size, mixing.shape[1])
 
+    def renewed(self, mixing: Array) -> Array:
+        """Keep the Ritz vectors alone, their images computed anew; return their coordinates."""
+        coordinates = self.cut(mixing, np.empty((0, 0)))
+        self.images[:] = self.sign * self.operator.product(self.basis)
+        self.gram = self.basis.T @ self.images
+        return coordinates
+
     def grow(self, candidates: Array) -> bool:
         """Add the directions that are new, off the null vectors; say whether there were any."""
 
@@ -225,7 +255,6 @@ class _Subspace:
         end = self.size + new.shape[1]
         self._basis[:, self.size : end], self._images[:, self.size : end] = new, images
         self.size = end
-        self.n_products += new.shape[1]
         return new.shape[1] > 0
 
 
@@ -267,14 +296,39 @@ def _preconditioner(
     if n <= SMALL:
         lift = sparse.diags_array(1e-10 * diagonal[:, 0])  # off the null vectors
         return factorised(operator.assembled() + lift), "factorisation"
-    return lambda r: r / diagonal, "diagonal"
+    return _chebyshev(operator, diagonal), "chebyshev"
+
+
+def _chebyshev(operator: GroundedLaplacian, diagonal: Array) -> Callable[[Array], Array]:
+    """Return some steps of the Chebyshev iteration for D⁻¹ L x = D⁻¹ r.
+
+    A positive definite approximate inverse whatever the spectrum: products are cheaper than new
+    basis vectors, and between two of these it does the work of several steps with the diagonal.
+    """
+    low, high = SPECTRUM
+    middle, half = (high + low) / 2, (high - low) / 2
+
+    def precondition(r: Array) -> Array:
+        ratio = half / middle
+        direction = r / (middle * diagonal)
+        x = direction.copy()
+        for _ in range(STEPS - 1):
+            r = r - operator.product(direction)
+            following = 1 / (2 * middle / half - ratio)
+            direction = following * (ratio * direction + (2 / half) * (r / diagonal))
+            x += direction
+            ratio = following
+        return x
+
+    return precondition
 
 
 def _second_preconditioner(
     operator: GroundedLaplacian, first: Callable[[Array], Array]
 ) -> tuple[Callable[[Array], Array], str]:
+    """Return a multigrid cycle where there are few synapses a neuron, else the first again."""
     if operator.costs.nnz > CROWDED * operator.costs.shape[0]:
-        return first, "diagonal"
+        return first, "chebyshev"
     cycle = multigrid_cycle(operator.assembled())
     return lambda r: np.column_stack([cycle(column) for column in r.T]), "multigrid"
 

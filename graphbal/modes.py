@@ -174,14 +174,15 @@ def eigenmodes(
 
     Notes
     -----
-    Davidson's method [1]_, [2]_ on blocks of k + 10 vectors: a product with L an iteration and
-    vector that has not converged yet, tens of iterations, and O(n k) memory, never an n × n
+    Davidson's method [1]_, [2]_ on blocks of k + 10 vectors: tens of iterations, in each a few
+    products with L for every vector that has not converged yet; O(n k) memory, never an n × n
     matrix. The null vectors, one for each connected part, are kept out exactly. Slow modes are
-    preconditioned by the diagonal of L, and where that is slow, in sparse networks of large
-    diameter, by algebraic multigrid; up to 1,000 neurons, by a sparse factorisation. From a
-    fifth of all modes on, which themselves fill an n × n matrix, the spectrum is that of the
-    dense matrix. No residual can be smaller than the rounding of L v, about 1e-15 of the largest
-    λ: modes slower than the fastest by more than that over the tolerance do not converge.
+    preconditioned by Chebyshev steps on D⁻¹ L, D the diagonal; where these are slow, in sparse
+    networks of large diameter, by algebraic multigrid; up to 1,000 neurons, by a sparse
+    factorisation. From a fifth of all modes on, which themselves fill an n × n matrix, the
+    spectrum is that of the dense matrix. No residual can be smaller than the rounding of L v,
+    some 1e-15 of the largest λ: modes slower than the fastest by more than that over the
+    tolerance do not converge.
 
     References
     ----------

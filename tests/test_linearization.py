@@ -152,7 +152,7 @@ def test_zero_has_the_multiplicity_of_the_number_of_parts():
 
 
 def test_a_weak_thread_between_clusters_is_the_slowest_mode():
-    thread = 1e-4
+    thread = 1e-3
     costs = np.zeros((60, 60))
     costs[:30, :30] = costs[30:, 30:] = 1.0
     costs[0, 30] = costs[30, 0] = thread

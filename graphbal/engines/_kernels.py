@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
-__all__ = ["gather_scatter", "reciprocal_sum", "within_components"]
+__all__ = ["gather_scatter", "laplacian_block", "reciprocal_sum", "within_components"]
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy")
@@ -48,6 +48,28 @@ def gather_scatter(
         for b in range(n_blocks):
             total += pairs[b, j, 1]
         scattered[j] = total
+
+
+@njit(parallel=True, cache=True, nogil=True, error_model="numpy")
+def laplacian_block(
+    indptr: NDArray[np.integer],
+    indices: NDArray[np.integer],
+    conductances: NDArray[np.float64],
+    diagonal: NDArray[np.float64],
+    x: NDArray[np.float64],
+    image: NDArray[np.float64],
+) -> None:
+    """Compute ``image = D x − S x`` for the columns of x; S symmetric, in rows."""
+    width = x.shape[1]
+    for i in prange(x.shape[0]):
+        own = image[i]
+        for m in range(width):
+            own[m] = diagonal[i] * x[i, m]
+        for e in range(indptr[i], indptr[i + 1]):
+            conductance = conductances[e]
+            other = x[indices[e]]
+            for m in range(width):
+                own[m] -= conductance * other[m]
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy")
