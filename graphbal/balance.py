@@ -336,7 +336,7 @@ def balance(
     """
     started = time.perf_counter()
     net = as_network(network)
-    if not (isinstance(tol, Real) and np.isfinite(tol) and tol > 0):
+    if not (isinstance(tol, Real) and 0 < tol < np.inf):
         raise InputError(f"tol is {tol!r}; it must be a number above 0")
     if on_infeasible not in ("limit", "raise"):
         raise InputError(f"on_infeasible is {on_infeasible!r}; choose 'limit' or 'raise'")

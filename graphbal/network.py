@@ -125,6 +125,7 @@ class SynapticNetwork:
         if not (isinstance(self.p, Real) and np.isfinite(self.p) and self.p > 0):
             raise InputError(f"the exponent p is {self.p!r}; it must be a finite number above 0")
         object.__setattr__(self, "p", float(self.p))
+        self.weights.has_canonical_format = True  # by contract; spares SciPy the check
         self._require_finite(self.weights.data, "weight")
         object.__setattr__(self, "alpha", self._aligned_alpha(self.alpha))
 
@@ -228,7 +229,7 @@ class SynapticNetwork:
     @property
     def n_neurons(self) -> int:
         """Number of neurons."""
-        return len(self.neurons)
+        return int(self.weights.shape[0])
 
     @property
     def n_synapses(self) -> int:
@@ -290,7 +291,6 @@ class SynapticNetwork:
             self._require_normal(values)
         costs = copy(weights)  # shares the indices, and spares SciPy their inspection
         costs.data = values
-        costs.has_canonical_format = True  # as the weights are, by contract
         return costs
 
     @cached_property

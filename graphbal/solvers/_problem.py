@@ -48,16 +48,19 @@ class Problem:
         Number of the connected part of each neuron, 0 … n_components − 1.
     n_components : int
         Number of connected parts; q is determined up to a constant in each.
+    n, n_synapses : int
+        Number of neurons and of synapses.
     """
 
     costs: sparse.csr_array
     components: NDArray[np.integer]
     n_components: int
+    n: int = field(init=False)
+    n_synapses: int = field(init=False)
 
-    @cached_property
-    def n(self) -> int:
-        """Number of neurons."""
-        return int(self.costs.shape[0])
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "n", self.costs.shape[0])
+        object.__setattr__(self, "n_synapses", self.costs.nnz)
 
     @property
     def affords_scrutiny(self) -> bool:
@@ -67,7 +70,7 @@ class Problem:
         10⁻⁹. Below a million synapses residuals are pushed to 10⁻¹⁴ and clusters looked for that
         hang on a thousandth of their own strength; above, to the tolerance and a millionth.
         """
-        return self.costs.nnz < 1_000_000
+        return self.n_synapses < 1_000_000
 
     @cached_property
     def is_wide(self) -> bool:
@@ -77,10 +80,10 @@ class Problem:
         synapse beside them does no harm.
         """
         costs = self.costs
-        if costs.nnz == self.n**2 > 0:
+        if self.n_synapses == self.n**2 > 0:
             full = costs.data.reshape(costs.shape)
             return _log_span(np.concatenate([full.max(axis=0), full.max(axis=1)])) > MODERATE_RANGE
-        if costs.nnz == 0 or _log_span(costs.data) <= MODERATE_RANGE:
+        if self.n_synapses == 0 or _log_span(costs.data) <= MODERATE_RANGE:
             return False
         outgoing = np.zeros(self.n)
         np.maximum.at(outgoing, costs.indices, costs.data)

@@ -45,7 +45,7 @@ class Auto:
         self, problem: Problem, start: Array | None, tol: float, report: Report | None = None
     ) -> Solution:
         """Balance the problem; see `graphbal.solvers.Solver`."""
-        n, m = problem.n, problem.costs.nnz
+        n, m = problem.n, problem.n_synapses
         if n <= TINY or m > SPARSE * n or start is not None:
             return _iterate(problem, start, tol, report)
         solution = solve_by_blocks(

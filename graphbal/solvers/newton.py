@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -96,25 +97,38 @@ class Newton:
         if self.linear == "auto":
             return self._solve_somehow(problem, start, tol, report)
 
-        def solve_contracted(problem: Problem, start: Array | None, tol: float) -> Solution:
-            if problem.n <= DENSE_LIMIT:
-                return replace(self, linear="auto").solve(problem, start, tol)
-            return settle(problem, start, tol)
+        return annealed(partial(self._settle, report=report), problem, start, tol)
 
-        def descend(problem: Problem, start: Array | None, tol: float, settled: bool) -> Solution:
-            if self.linear == "cg" and problem.costs.nnz < COMPACT:
-                solution = _descend_compactly(problem, start, tol, settled, self, report)
-                if solution.converged or span(solution.q) <= WIDE:
-                    return solution
-                start = solution.q
-            return _descend(problem, start, tol, settled, self, report)
+    def _settle(
+        self, problem: Problem, start: Array | None, tol: float, report: Report | None
+    ) -> Solution:
+        if self.linear == "direct" and problem.n <= DENSE_LIMIT:
+            return balance_dense(problem, start, tol, self.max_iterations, report)
+        descend = partial(self._descend, report=report)
+        solve_contracted = partial(self._solve_contracted, report=report)
+        return settle_clusters(descend, solve_contracted, problem, start, tol)
 
-        def settle(problem: Problem, start: Array | None, tol: float) -> Solution:
-            if self.linear == "direct" and problem.n <= DENSE_LIMIT:
-                return balance_dense(problem, start, tol, self.max_iterations, report)
-            return settle_clusters(descend, solve_contracted, problem, start, tol)
+    def _solve_contracted(
+        self, problem: Problem, start: Array | None, tol: float, report: Report | None
+    ) -> Solution:
+        if problem.n <= DENSE_LIMIT:
+            return replace(self, linear="auto").solve(problem, start, tol)
+        return self._settle(problem, start, tol, report)
 
-        return annealed(settle, problem, start, tol)
+    def _descend(
+        self,
+        problem: Problem,
+        start: Array | None,
+        tol: float,
+        settled: bool,
+        report: Report | None,
+    ) -> Solution:
+        if self.linear == "cg" and problem.n_synapses < COMPACT:
+            solution = _descend_compactly(problem, start, tol, settled, self, report)
+            if solution.converged or span(solution.q) <= WIDE:
+                return solution
+            start = solution.q
+        return _descend(problem, start, tol, settled, self, report)
 
     def _solve_somehow(
         self, problem: Problem, start: Array | None, tol: float, report: Report | None
@@ -126,7 +140,7 @@ class Newton:
             solution.stats["why"] = why
             return solution
 
-        n, m = problem.n, problem.costs.nnz
+        n, m = problem.n, problem.n_synapses
         patience = LONG_PATIENCE if m > CROWDED * n else PATIENCE
         if m < COMPACT:
             patience = COMPACT_PATIENCE
