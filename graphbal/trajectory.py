@@ -181,7 +181,8 @@ class Trajectory:
         InputError
             If `t_end` is not a later time, or the drive is missing.
         """
-        from graphbal.flow import driven, evaluation_times, follow, span
+        from graphbal._following import follow
+        from graphbal.flow import driven, evaluation_times, span
 
         begin, end = span((self.point.t, t_end))
         course = self.course
