@@ -15,7 +15,7 @@ from graphbal import SynapticNetwork, ensembles
 K = 20
 TOL = 1e-6
 # SciPy is given up after this many times our time.
-PATIENCE = 4
+PATIENCE = 2.5
 FACTORS = (1.01, 1.1, 1.5, 2.0, 5.0, 10.0)
 
 

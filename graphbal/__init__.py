@@ -16,16 +16,17 @@ from graphbal._version import __version__
 if TYPE_CHECKING:
     from graphbal import analytic, ensembles, solvers
     from graphbal.balance import Equilibrium, balance, equilibrium_potentials
+    from graphbal.conductance import effective_conductance, laplacian
     from graphbal.convert import as_network
     from graphbal.datasets import list_datasets, load_dataset
     from graphbal.errors import ConvergenceWarning, GraphbalError, InfeasibleError, InputError
     from graphbal.flow import flow
     from graphbal.io import read_network, write_network
-    from graphbal.linearization import Response, laplacian, linear_response, perturb
+    from graphbal.linearization import Response, linear_response, perturb
     from graphbal.local_rule import LocalRun, local_rule, stable_step
     from graphbal.modes import Modes, eigenmodes
     from graphbal.network import SynapticNetwork
-    from graphbal.sensitivity import Sensitivity, effective_conductance, sensitivity
+    from graphbal.sensitivity import Sensitivity, sensitivity
     from graphbal.subnetwork import subnetwork
     from graphbal.topology import Topology, topology
     from graphbal.trajectory import Trajectory
@@ -45,11 +46,11 @@ _HOME = {
     "Trajectory": "trajectory",
     "as_network": "convert",
     "balance": "balance",
-    "effective_conductance": "sensitivity",
+    "effective_conductance": "conductance",
     "eigenmodes": "modes",
     "equilibrium_potentials": "balance",
     "flow": "flow",
-    "laplacian": "linearization",
+    "laplacian": "conductance",
     "linear_response": "linearization",
     "list_datasets": "datasets",
     "load_dataset": "datasets",

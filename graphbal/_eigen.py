@@ -157,7 +157,7 @@ def extreme_eigenpairs(
 ) -> Eigenpairs:
     """Return the k eigenpairs of smallest λ > 0, ascending (slow), or of largest, descending.
 
-    One product with L an iteration and unsettled pair; O(n k) memory.
+    A few products with L an iteration and unsettled pair; O(n k) memory.
     """
     sign = 1.0 if slow else -1.0
     wanted = min(k + GUARD, operator.costs.shape[0] - operator.n_zero)

@@ -1,4 +1,4 @@
-"""The balancing flow to first order: its Laplacian, perturbations, the linear response."""
+"""Perturbations of a network, and the balancing flow that answers them to first order."""
 
 from __future__ import annotations
 
@@ -11,71 +11,24 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy import sparse
 
+from graphbal.conductance import conducting_problem
 from graphbal.convert import as_network
 from graphbal.errors import InputError
-from graphbal.modes import Modes, conducting, eigenmodes
+from graphbal.modes import Modes, eigenmodes
 from graphbal.network import SynapticNetwork
-from graphbal.solvers import Problem
 from graphbal.solvers.laplacian import pseudoinverse
 from graphbal.trajectory import synapse_positions
 
 if TYPE_CHECKING:
     from graphbal.trajectory import Trajectory
 
-__all__ = ["Modes", "Response", "conducting_problem", "laplacian", "linear_response", "perturb"]
+__all__ = ["Response", "linear_response", "perturb"]
 
 Array = NDArray[np.float64]
 
 # Up to this many neurons all modes are found if their number is not given.
 ALL_MODES = 3000
-
-
-def laplacian(network: Any, potentials: Any = None) -> sparse.csr_array:
-    r"""Return the Laplacian of a network, the Jacobian of the balancing flow but for a factor.
-
-    .. math:: L = \mathrm{diag}(in + out) - (C + C^T), \qquad \partial g / \partial h = -p L
-
-    Parameters
-    ----------
-    network : anything `as_network` takes
-        The network. Self-connections are in no Laplacian.
-    potentials : array of shape (n,), Series or mapping by label, optional
-        Potentials h at which the costs are taken; h = 0 by default.
-
-    Returns
-    -------
-    scipy.sparse.csr_array, shape (n, n)
-        Symmetric, positive semidefinite, in units of cost; rows and columns as ``net.neurons``.
-
-    Raises
-    ------
-    InputError
-        If a neuron has no potential.
-
-    Notes
-    -----
-    One pass over the edges; two entries for a synapse.
-
-    References
-    ----------
-    .. [1] C. H. Stock, S. E. Harvey, S. A. Ocko, S. Ganguli, "Synaptic balancing", PLoS Comput
-       Biol 18(9): e1010418 (2022). https://doi.org/10.1371/journal.pcbi.1010418
-
-    Examples
-    --------
-    >>> import graphbal as gb
-    >>> gb.laplacian([[0, 2.0], [1.0, 0]]).toarray()
-    array([[ 5., -5.],
-           [-5.,  5.]])
-    """
-    net = as_network(network)
-    if potentials is not None:
-        net = net.transform(potentials)
-    costs = conducting(net)
-    through = costs.sum(axis=0) + costs.sum(axis=1)
-    return sparse.csr_array(sparse.diags_array(through) - (costs + costs.T))
 
 
 def perturb(
@@ -197,10 +150,12 @@ class Response:
         Raises
         ------
         InputError
-            If the neurons are others, the flow starts elsewhere, or it does not reach all times.
+            If the network is another, the flow starts elsewhere, or it does not reach all times.
         """
         if not trajectory.network.neurons.equals(self.network.neurons):
             raise InputError("the trajectory is of a network of other neurons")
+        if not np.array_equal(trajectory.network.costs.data, self.network.costs.data):
+            raise InputError("the trajectory is of a network with other costs")
         followed = np.array([trajectory.at(t).to_numpy() for t in self.t])
         if np.abs(trajectory.h[0] - self.initial).max(initial=0.0) > 1e-9:
             raise InputError(
@@ -321,10 +276,3 @@ def linear_response(
         amplitudes, index=pd.Index(times, name="t"), columns=pd.Index(numbers, name="mode")
     )
     return Response(net, times, modes, table, initial, rest)
-
-
-def conducting_problem(net: SynapticNetwork) -> Problem:
-    """Return the conducting synapses, in connected parts."""
-    costs = conducting(net)
-    count, part = sparse.csgraph.connected_components(costs, directed=False)
-    return Problem(costs, part, int(count))

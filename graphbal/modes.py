@@ -16,11 +16,12 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from graphbal._eigen import MAX_ITERATIONS, GroundedLaplacian, all_eigenpairs, extreme_eigenpairs
+from graphbal.conductance import conducting
 from graphbal.convert import as_network
 from graphbal.errors import ConvergenceWarning, InputError
 from graphbal.network import SynapticNetwork
 
-__all__ = ["Modes", "conducting", "eigenmodes"]
+__all__ = ["Modes", "eigenmodes"]
 
 Array = NDArray[np.float64]
 
@@ -214,6 +215,8 @@ def eigenmodes(
         raise InputError(f"tol is {tol!r}; it must be a number above 0")
     operator, free = _grounded(net, fixed)
     existing = free.size - operator.n_zero
+    if existing == 0:
+        raise InputError("no synapse joins two neurons that are free: there are no modes")
     if not (isinstance(k, Integral) and 1 <= k <= existing):
         raise InputError(
             f"k is {k!r}; it must be a whole number from 1 to {existing:,}, the number of modes "
@@ -260,17 +263,6 @@ def _grounded(net: SynapticNetwork, fixed: Any) -> tuple[GroundedLaplacian, NDAr
     clamped = (~is_free).astype(np.float64)
     ground = costs @ clamped + costs.T @ clamped
     return GroundedLaplacian(sparse.csr_array(costs[free][:, free]), ground[free]), free
-
-
-def conducting(net: SynapticNetwork) -> sparse.csr_array:
-    """Return the positive costs off the diagonal, [post, pre]; the costs themselves if all are."""
-    costs = net.costs
-    if not net.n_self_connections and (costs.nnz == 0 or costs.data.min() > 0):
-        return costs
-    post = np.repeat(np.arange(net.n_neurons), np.diff(costs.indptr))
-    keep = (costs.data > 0) & (post != costs.indices)
-    kept = sparse.coo_array((costs.data[keep], (post[keep], costs.indices[keep])), costs.shape)
-    return sparse.csr_array(kept)
 
 
 def _oriented(vectors: Array) -> Array:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from numbers import Integral, Real
@@ -15,12 +15,11 @@ from numpy.typing import NDArray
 from graphbal.balance import Equilibrium, _problem, balance
 from graphbal.convert import as_network
 from graphbal.errors import InputError
-from graphbal.linearization import conducting_problem
 from graphbal.solvers import Problem
 from graphbal.solvers.laplacian import SMALL, pseudoinverse
 from graphbal.trajectory import synapse_positions
 
-__all__ = ["Sensitivity", "effective_conductance", "sensitivity"]
+__all__ = ["Sensitivity", "sensitivity"]
 
 Array = NDArray[np.float64]
 
@@ -201,7 +200,9 @@ class Sensitivity:
         """
         return self._table(self._derivatives_of(neuron))
 
-    def most_influential(self, n: int = 10, on: Hashable | None = None) -> pd.DataFrame:
+    def most_influential(
+        self, n: int = 10, on: Hashable | None = None, *, progress: bool = False
+    ) -> pd.DataFrame:
         """Return the synapses that move the potentials most.
 
         Parameters
@@ -210,6 +211,8 @@ class Sensitivity:
             How many.
         on : label, optional
             The neuron whose potential counts; by default all do, in the Euclidean norm.
+        progress : bool
+            Show a progress bar on standard error.
 
         Returns
         -------
@@ -252,13 +255,20 @@ class Sensitivity:
             influence = self._derivatives_of(on)
             chosen = _largest(np.abs(influence), n)
             return self._ranking(chosen, influence[chosen])
-        estimate = self._norms()
+        estimate = np.sqrt(
+            sum(np.square(self._adjoint(probe)) for probe in _shown(self._probes(), progress))
+        )
         if self.problem.n <= SMALL:
             chosen = _largest(estimate, n)
             return self._ranking(chosen, estimate[chosen])
         candidates = _largest(estimate, CANDIDATES * n)
         candidates = candidates[estimate[candidates] >= 0.5 * estimate[candidates[n - 1]]]
-        exact = np.array([np.linalg.norm(self._response(k, 1.0)) for k in candidates[:, None]])
+        exact = np.array(
+            [
+                np.linalg.norm(self._response(synapse, 1.0))
+                for synapse in _shown(list(candidates[:, None]), progress)
+            ]
+        )
         best = _largest(exact, n)
         return self._ranking(candidates[best], exact[best])
 
@@ -309,26 +319,16 @@ class Sensitivity:
         weights[self.node_of[self.equilibrium.original.positions([neuron])]] = 1.0
         return self._adjoint(weights)
 
-    def _norms(self) -> Array:
-        """Return ‖∂h/∂log c‖ of every synapse, exact in small networks, estimated in large ones."""
-        squares = np.zeros(self._costs.size)
-        for probe in self._probes():
-            squares += np.square(self._adjoint(probe))
-        return np.sqrt(squares)
-
-    def _probes(self) -> Iterator[Array]:
-        """Yield vectors ω with Σ ω ωᵀ = 1 on the free nodes, or so on average."""
+    def _probes(self) -> list[Array]:
+        """Return vectors ω with Σ ω ωᵀ = 1 on the free nodes, or so on average."""
         n = self.problem.n
         if n <= SMALL:
-            for node in range(n):
-                yield np.eye(1, n, node)[0] if node != self.merged else np.zeros(n)
-            return
-        random = np.random.default_rng(0)
-        for _ in range(PROBES):
-            signs = random.choice([-1.0, 1.0], n) / np.sqrt(PROBES)
-            if self.merged is not None:
-                signs[self.merged] = 0.0
-            yield signs
+            probes = np.eye(n)
+        else:
+            probes = np.random.default_rng(0).choice([-1.0, 1.0], (PROBES, n)) / np.sqrt(PROBES)
+        if self.merged is not None:
+            probes[:, self.merged] = 0.0
+        return list(probes)
 
     def _ranking(self, synapses: NDArray[np.intp], influence: Array) -> pd.DataFrame:
         net = self.equilibrium.original
@@ -354,75 +354,18 @@ class Sensitivity:
         )
 
 
-def effective_conductance(network: Any, pairs: Iterable[tuple[Any, Any]]) -> pd.Series:
-    r"""Return the effective conductance between neurons: how firmly their potentials are tied.
-
-    .. math:: G_{ij} = \frac{1}{(e_i - e_j)^T L^+ (e_i - e_j)}
-
-    is the cost per unit of p h that must flow in at i and out at j to part their potentials, at
-    the network's state: a network of conductors C + Cᵀ between them, seen from outside [1]_.
-
-    Parameters
-    ----------
-    network : anything `as_network` takes
-        The network; for the conductances at equilibrium pass ``eq.network``.
-    pairs : iterable of pairs of labels
-        Between which neurons.
-
-    Returns
-    -------
-    Series
-        In units of cost, by pair: 0 between neurons that no path connects, infinite between a
-        neuron and itself.
-
-    Raises
-    ------
-    InputError
-        If there is no such neuron, or something is not a pair.
-
-    Notes
-    -----
-    One Laplacian solve a pair.
-
-    References
-    ----------
-    .. [1] D. J. Klein, M. Randić, "Resistance distance", J Math Chem 12: 81-95 (1993).
-       https://doi.org/10.1007/BF01164627
-
-    Examples
-    --------
-    Two paths around a ring of four neurons with all costs 1, two steps of conductance 2 each:
-
-    >>> import graphbal as gb
-    >>> gb.effective_conductance(gb.ensembles.ring(4, sigma=0), [(0, 2)]).round(6).tolist()
-    [2.0]
-    """
-    net = as_network(network)
-    pairs = list(pairs)
-    for pair in pairs:
-        if not (isinstance(pair, tuple) and len(pair) == 2):
-            raise InputError(f"{pair!r} is not a pair of neurons; give a list of pairs (a, b)")
-    ends = np.array([net.positions(list(pair)) for pair in pairs], dtype=np.intp).reshape(-1, 2)
-    problem = conducting_problem(net)
-    inverse = pseudoinverse(problem)
-
-    def between(a: int, b: int) -> float:
-        if a == b:
-            return np.inf
-        if problem.components[a] != problem.components[b]:
-            return 0.0
-        drive = np.zeros(problem.n)
-        drive[[a, b]] = 1.0, -1.0
-        x = inverse(drive)
-        return 1.0 / float(x[a] - x[b])
-
-    values = np.array([between(a, b) for a, b in ends.tolist()], dtype=np.float64)
-    index = pd.MultiIndex.from_tuples(pairs, names=("neuron", "other")) if pairs else pd.Index([])
-    return pd.Series(values, index=index, name="effective_conductance")
-
-
 def _largest(values: Array, n: int) -> NDArray[np.intp]:
     """Return where the n largest values are, the largest first."""
     n = min(n, values.size)
     most = np.argpartition(-values, n - 1)[:n]
     return most[np.argsort(-values[most], kind="stable")]
+
+
+def _shown(steps: list[Array], progress: bool) -> Iterable[Array]:
+    """Return the steps, with a progress bar on standard error if asked for."""
+    if not progress:
+        return steps
+    from rich.console import Console
+    from rich.progress import track
+
+    return track(steps, "influence", console=Console(stderr=True), transient=True)

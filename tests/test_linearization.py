@@ -239,8 +239,14 @@ def test_bad_options_of_eigenmodes_are_named(options, message):
 
 
 def test_a_network_without_synapses_has_no_modes():
-    with pytest.raises(InputError, match="from 1 to 0"):
-        gb.eigenmodes(gb.SynapticNetwork.from_scipy(np.zeros((3, 3))), k=1)
+    silent = gb.SynapticNetwork.from_scipy(np.diag([1.0, 0.0, 0.0]))
+    for ask in (
+        lambda: gb.eigenmodes(silent, k=1),
+        lambda: gb.eigenmodes(ensembles.ring(3), k=1, fixed=[0, 1, 2]),
+        lambda: gb.linear_response(silent, 1.0),
+    ):
+        with pytest.raises(InputError, match="no synapse joins"):
+            ask()
 
 
 # ------------------------------------------------------------------ perturb
@@ -385,3 +391,5 @@ def test_error_asks_for_a_flow_of_the_same_network_and_start():
         response.error(gb.flow(ring, (0, 1)))
     with pytest.raises(InputError, match="other neurons"):
         response.error(gb.flow(ensembles.ring(7), (0, 1)))
+    with pytest.raises(InputError, match="other costs"):
+        response.error(gb.flow(ensembles.ring(6, sigma=0), (0, 1)))
