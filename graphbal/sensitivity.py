@@ -16,7 +16,7 @@ from graphbal.balance import Equilibrium, _problem, balance
 from graphbal.convert import as_network
 from graphbal.errors import InputError
 from graphbal.solvers import Problem
-from graphbal.solvers.laplacian import SMALL, pseudoinverse
+from graphbal.solvers.laplacian import SMALL, flow_response, pseudoinverse
 from graphbal.trajectory import synapse_positions
 
 __all__ = ["Sensitivity", "sensitivity"]
@@ -291,14 +291,15 @@ class Sensitivity:
     def _inverse(self) -> Callable[[Array], Array]:
         return pseudoinverse(self.problem)
 
+    @cached_property
+    def _flow_response(self) -> Callable[..., Array]:
+        return flow_response(self.problem)
+
     def _response(self, synapses: NDArray[np.intp], changes: Any) -> Array:
         """Return the change of h, by neuron, for changes of the log costs of some synapses."""
         post, pre = self._endpoints
-        drive = np.zeros(self.problem.n)
         amounts = self._costs[synapses] * changes / self.equilibrium.original.p
-        np.add.at(drive, post[synapses], amounts)
-        np.add.at(drive, pre[synapses], -amounts)
-        x = self._inverse(drive)
+        x = self._flow_response(post[synapses], pre[synapses], amounts)
         if self.merged is not None:
             part = self.problem.components
             x -= np.where(part == part[self.merged], x[self.merged], 0.0)

@@ -66,6 +66,32 @@ def test_sensitivity_equals_finite_differences_of_balance(name):
         assert entry(sens.cost, synapse) == pytest.approx(cost, rel=1e-5, abs=1e-7 * eq.total_cost)
 
 
+@pytest.mark.parametrize("thread", [1e-4, 1e-12, 1e-100])
+def test_sensitivity_across_a_thread_is_that_of_a_reciprocal_pair(thread):
+    # A pair that alone joins two clusters balances by itself: h₀ − h₃₀ ~ (1/2p) log(c₀₃₀/c₃₀₀).
+    costs = np.zeros((60, 60))
+    costs[:30, :30] = np.random.default_rng(0).lognormal(size=(30, 30))
+    costs[30:, 30:] = np.random.default_rng(1).lognormal(size=(30, 30))
+    costs[0, 30], costs[30, 0] = thread, 3 * thread
+    response = gb.sensitivity(gb.SynapticNetwork.from_scipy(costs, p=1)).to(30, 0)
+    assert response[0] - response[30] == pytest.approx(0.5, rel=1e-9)
+    assert np.allclose(response[:30], 0.25, rtol=1e-9)
+
+
+def test_sensitivity_survives_costs_over_a_hundred_decades():
+    rng = np.random.default_rng(0)
+    around = np.arange(30)
+    costs = np.zeros((30, 30))
+    costs[around, np.roll(around, 1)] = 10.0 ** rng.uniform(-50, 50, 30)
+    costs[rng.integers(0, 30, 40), rng.integers(0, 30, 40)] = 10.0 ** rng.uniform(-50, 50, 40)
+    np.fill_diagonal(costs, 0)
+    net = gb.SynapticNetwork.from_scipy(costs, p=1)
+    sens = gb.sensitivity(gb.balance(net, **TIGHT))
+    for synapse in synapses(net, 8):
+        potentials, _ = finite_difference(net, synapse)
+        assert np.abs(sens.to(*synapse) - potentials).max() <= 1e-5
+
+
 def test_cost_derivative_is_the_cost_at_equilibrium_self_connections_included():
     net = flow_through()
     sens = gb.sensitivity(net)
