@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pandas as pd
 import pytest
-from typer.testing import CliRunner
+from command_line import failure, run
 
 import graphbal as gb
 from graphbal import cli
@@ -19,20 +19,6 @@ FIGURES = {
     for suffix in ("png", "svg")
 }
 BIG = 720575940600000000  # of the size of a FlyWire id: a float would round it
-
-
-def run(*arguments):
-    return CliRunner().invoke(cli.app, [str(argument) for argument in arguments])
-
-
-def failure(*arguments):
-    """Run a command that must fail on its input; return its one line on standard error."""
-    result = run(*arguments)
-    assert result.exit_code == 1, result.output
-    assert result.stdout == ""
-    assert result.stderr.startswith("Error: ")
-    assert result.stderr.count("\n") == 1
-    return result.stderr
 
 
 @pytest.fixture

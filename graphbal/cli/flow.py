@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from graphbal.network import SynapticNetwork
     from graphbal.trajectory import Trajectory
 
-# Where the flow stops if it is to stop when balanced, and is not. Late times cost little.
-_LATEST = 1e12
+# From about this multiple of the fastest relaxation time on, steps are limited by rounding.
+_LATEST = 1e11
 
 
 @reads_source
@@ -84,17 +84,20 @@ def flow_command(
     if points is not None and (t_eval or until is None):
         raise typer.BadParameter("--points N needs --until T, and no --t-eval")
     shown = shows_stages(quiet)
+    file = None if output is None else output / "trajectory.parquet"
+    if resume and file is not None and not file.exists():
+        raise InputError(f"{file}: there is no trajectory to go on from")
     if output is not None:
         output.mkdir(parents=True, exist_ok=True)
-    file = None if output is None else output / "trajectory.parquet"
     with stage("reading", shown):
         from graphbal.flow import flow
         from graphbal.trajectory import Trajectory
 
         net = source.network(p, alpha)
         earlier = Trajectory.load(file, net) if resume and file is not None else None
+    clamped = labels(net, fixed) or None
     begin = 0.0 if earlier is None else float(earlier.point.t)
-    end = _LATEST if until is None else until
+    end = _end(net, clamped, earlier) if until is None else until
     times = _times(t_eval, points, begin, end)
     if times is None and earlier is not None and earlier.pending is not None:
         times = [*earlier.pending[earlier.pending <= end], end] if earlier.pending.size else None
@@ -109,7 +112,7 @@ def flow_command(
                     (begin, end),
                     t_eval=times,
                     rate=rate,
-                    fixed=labels(net, fixed) or None,
+                    fixed=clamped,
                     perturbations=_perturbations(net, perturb),
                     until_balanced=until_balanced,
                     progress=shown,
@@ -143,13 +146,33 @@ def by_time(trajectory: Trajectory) -> pd.DataFrame:
     return pd.concat(columns, axis=1).reset_index()
 
 
+def latest(net: SynapticNetwork) -> float:
+    """Return a time to which it is cheap to follow the flow, and late for any but the slowest."""
+    fastest = float((net.incoming_costs + net.outgoing_costs).max())
+    return _LATEST / (fastest or 1.0)
+
+
+def _end(net: SynapticNetwork, fixed: list[Any] | None, earlier: Trajectory | None) -> float:
+    """Return how far to follow a flow that is to stop when it is balanced."""
+    from graphbal.topology import topology
+
+    if earlier is not None and earlier.course.until is None:
+        raise InputError("say how far to go on: --until T")
+    if earlier is None and not topology(net, fixed).is_balanceable:
+        raise InputError(
+            "there is no finite equilibrium, so that the flow never comes to balance: add "
+            "--until T, or hold neurons with --fixed (graphbal topology says more)"
+        )
+    return latest(net)
+
+
 def _times(
     t_eval: list[str] | None, points: int | None, begin: float, end: float
 ) -> list[float] | None:
     """Return the times to report, the end among them; None for every step."""
     import numpy as np
 
-    if points is not None:
+    if points is not None and np.isfinite(end):
         return np.linspace(begin, end, points).tolist()
     return sorted({*numbers(t_eval, "time"), end}) if t_eval else None
 

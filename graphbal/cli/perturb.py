@@ -14,7 +14,7 @@ from graphbal.cli._input import Source, labels, reads_source, synapses
 from graphbal.cli._options import Alpha, AsJson, Fixed, NoFigures, Output, P, Quiet
 from graphbal.cli._output import write_csv, write_edges, write_figures, write_json
 from graphbal.cli._words import fail, grid, report, shows_stages, size_lines, stage, table
-from graphbal.cli.flow import by_time
+from graphbal.cli.flow import by_time, latest
 from graphbal.errors import ConvergenceWarning, InputError
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from graphbal.network import SynapticNetwork
     from graphbal.trajectory import Trajectory
 
-# Relaxation is followed to this imbalance of a neuron, for so long at most.
-_RELAXED, _LATEST = 1e-6, 1e12
+# Relaxation is followed to this imbalance of a neuron.
+_RELAXED = 1e-6
 
 
 @reads_source
@@ -81,7 +81,11 @@ def perturb_command(
         perturbed = perturb(before.network, factors)
         after = balance(perturbed, fixed=clamped, progress=shown)
         relaxation = flow(
-            perturbed, (0.0, _LATEST), fixed=clamped, until_balanced=_RELAXED, progress=shown
+            perturbed,
+            (0.0, latest(perturbed)),
+            fixed=clamped,
+            until_balanced=_RELAXED,
+            progress=shown,
         )
         predicted = sensitivity(before).predict(factors) if min(factors.values()) > 0 else None
     run = _Run(before, perturbed, after, relaxation, factors, predicted)
