@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterable, Mapping
+from copy import copy
 from numbers import Real
 from pathlib import Path
 from typing import Any
@@ -274,8 +275,11 @@ def without_self_connections(costs: sparse.csr_array) -> sparse.csr_array:
     """Return the costs with a diagonal of zeros, every other synapse in its place."""
     if not costs.diagonal().any():
         return costs
-    values = costs.data.copy()
-    values[np.repeat(np.arange(costs.shape[0]), np.diff(costs.indptr)) == costs.indices] = 0.0
-    cleared = sparse.csr_array((values, costs.indices, costs.indptr), shape=costs.shape)
-    cleared.has_canonical_format = True
+    n = costs.shape[0]
+    cleared = copy(costs)  # shares the indices
+    cleared.data = costs.data.copy()
+    if costs.nnz == n * n:
+        cleared.data[:: n + 1] = 0.0
+    else:
+        cleared.data[np.repeat(np.arange(n), np.diff(costs.indptr)) == costs.indices] = 0.0
     return cleared

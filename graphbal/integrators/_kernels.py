@@ -38,21 +38,21 @@ def full_products(costs: Array, x: Array, y: Array, gathered: Array, scattered: 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def full_stages(
-    costs: Array, rates: Array, q: Array, h: float, a: Array, b: Array, stages: Array
+    costs: Array, rates: Array, q: Array, h: float, table: Array, first: int, stages: Array
 ) -> tuple[Array, Array, Array, Array]:
-    """Fill stages 1 … 12 of a step h from q, whose velocity is stage 0, in twelve passes.
+    """Fill the stages from `first` on of a step h from q, a pass for each row of the table.
 
-    Returns the potentials at its end with their gain e^q, incoming and outgoing costs.
+    Returns the potentials of the last with their gain e^q, incoming and outgoing costs.
     """
     n = q.size
     moved, gain, loss = np.empty(n), np.empty(n), np.empty(n)
     incoming, outgoing = np.empty(n), np.empty(n)
-    for k in range(1, 13):
-        weights = b if k == 12 else a[k]
+    for row in range(len(table)):
+        k = first + row
         moved[:] = 0.0
         for past in range(k):
-            if weights[past] != 0.0:
-                weight = h * weights[past]
+            if table[row, past] != 0.0:
+                weight = h * table[row, past]
                 for i in range(n):
                     moved[i] += weight * stages[past, i]
         for i in range(n):

@@ -18,7 +18,7 @@ from graphbal.integrators.implicit import Implicit
 __all__ = ["Course", "Jump", "Leg"]
 
 # An explicit step times the fastest rate beyond which stability, not accuracy, limits the step,
-STABLE = 8.0
+STABLE = 12.0
 # unless the end is no more than so many such steps away.
 NEARBY = 2.0
 

@@ -35,9 +35,14 @@ class Explicit:
         self.field = field
         self.rtol, self.atol = rtol, atol
         self.tables = DOP853
+        self.table = np.vstack([DOP853.A[1:], DOP853.B])
+        self.estimators = np.stack([DOP853.E5, DOP853.E3])
         n, entries = field.rates.size, field.costs.nnz
         is_full = n <= CACHED and entries >= DENSE_FILL * n**2 and field.drive is None
-        self.full = field.here.toarray() if is_full else None
+        self.full: Array | None = None
+        if is_full:
+            here = field.here
+            self.full = here.data.reshape(here.shape) if entries == n * n else here.toarray()
 
     def start(self, t: float, q: Array) -> Point:
         """Return the point from which to begin at potentials q; two passes."""
@@ -52,8 +57,8 @@ class Explicit:
 
     def advance(self, point: Point, bound: float) -> tuple[Point, Dense]:
         """Return the next point and the solution up to it."""
-        state = self.field.at(point.q) if point.state is None else point.state
-        point = replace(point, state=state)
+        if point.state is None:
+            point = replace(point, state=self.field.at(point.q))
         most = MOST
         length = point.step
         while True:
@@ -89,22 +94,28 @@ class Explicit:
         return stages, q, moved
 
     def _stages_of_full(self, point: Point, h: float, stages: Array) -> tuple[Array, Array, State]:
-        from graphbal.integrators._kernels import full_stages
-
-        field, tables = self.field, self.tables
-        base = np.zeros(1) if field.base is None else field.base
-        moved, gain, incoming, outgoing = full_stages(
-            *(self.full, field.rates, point.q - base, h, tables.A, tables.B, stages)
-        )
-        field.engine.n_passes += 12
+        field, base = self.field, self._base
+        moved, gain, incoming, outgoing = self._fill(point, h, self.table, 1, stages)
         state = State(field.engine, moved, incoming, outgoing, gain, 1 / gain)
         return stages, moved + base, state
+
+    def _fill(
+        self, point: Point, h: float, table: Array, first: int, stages: Array
+    ) -> tuple[Array, Array, Array, Array]:
+        from graphbal.integrators._kernels import full_stages
+
+        self.field.engine.n_passes += len(table)
+        rates, q = self.field.rates, point.q - self._base
+        return full_stages(self.full, rates, q, h, table, first, stages)
+
+    @property
+    def _base(self) -> Array | float:
+        return 0.0 if self.field.base is None else self.field.base
 
     def _error(self, stages: Array, h: float, before: Array, after: Array) -> float:
         """Return the error over the tolerance, at the neuron where it is largest."""
         scale = self.atol + self.rtol * np.maximum(np.abs(before), np.abs(after))
-        fifth = float(np.abs(_combined(self.tables.E5, stages) / scale).max(initial=0.0))
-        third = float(np.abs(_combined(self.tables.E3, stages) / scale).max(initial=0.0))
+        fifth, third = np.abs(_combined(self.estimators, stages) / scale).max(axis=1).tolist()
         if fifth == 0:
             return 0.0
         return h * fifth * (fifth / float(np.hypot(fifth, 0.1 * third)))
@@ -129,19 +140,21 @@ class Explicit:
     def _polynomial(self, before: Point, after: Point, stages: Array) -> Array:
         field, tables, h = self.field, self.tables, after.t - before.t
         stages = np.concatenate([stages, np.empty((3, stages.shape[1]))])
-        for k, (a, c) in enumerate(zip(tables.A_EXTRA, tables.C_EXTRA, strict=True), start=13):
-            moved = field.at(before.q + h * _combined(a[:k], stages))
-            stages[k] = field.velocity(before.t + c * h, moved)
+        if self.full is not None:
+            self._fill(before, h, tables.A_EXTRA, 13, stages)
+        else:
+            for k, (a, c) in enumerate(zip(tables.A_EXTRA, tables.C_EXTRA, strict=True), start=13):
+                moved = field.at(before.q + h * _combined(a[:k], stages))
+                stages[k] = field.velocity(before.t + c * h, moved)
         change = after.q - before.q
         parts = np.empty((7, before.q.size))
         parts[0] = change
         parts[1] = h * stages[0] - change
         parts[2] = 2 * change - h * (stages[12] + stages[0])
-        for k, row in enumerate(tables.D, start=3):
-            parts[k] = h * _combined(row, stages)
+        parts[3:] = h * _combined(tables.D, stages)
         return parts
 
 
 def _combined(coefficients: Array, vectors: Array) -> Array:
     """Return Σ a_k v_k without BLAS, whose threads would go on spinning beside the edge passes'."""
-    return np.einsum("k,kn->n", coefficients, vectors[: coefficients.size])
+    return np.einsum("...k,kn->...n", coefficients, vectors[: coefficients.shape[-1]])

@@ -191,7 +191,7 @@ def _largest(x: Array, scale: Array) -> float:
 
 def _rescale(differences: Array, order: int, factor: float) -> None:
     """Turn the backward differences into those of a step `factor` times as long."""
-    matrix = (_interpolation(order, factor) @ _interpolation(order, 1.0))[1:, 1:]
+    matrix = (_interpolation(order, factor) @ UNIT[order])[1:, 1:]
     past = slice(1, order + 1)
     differences[past] = np.einsum("ki,kn->in", matrix, differences[past])
 
@@ -214,3 +214,6 @@ def _between(t: float, step: float, differences: Array) -> Dense:
         return q
 
     return at
+
+
+UNIT = [_interpolation(order, 1.0) for order in range(MAX_ORDER + 1)]
