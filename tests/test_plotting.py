@@ -139,3 +139,105 @@ def test_colours_are_those_of_seaborns_colorblind_palette():
     seaborn = pytest.importorskip("seaborn")
     palette = seaborn.color_palette("colorblind").as_hex()
     assert {_style.BLUE, _style.ORANGE, _style.GREY} <= set(palette)
+
+
+# ------------------------------------------------------------------ in time
+
+
+@pytest.fixture(scope="module")
+def course():
+    """A flow whose fall is over long before its end."""
+    return gb.flow("celegans", (0, 1))
+
+
+IN_TIME = [
+    plotting.total_cost_in_time,
+    plotting.gradient_norm_in_time,
+    plotting.potentials_in_time,
+    lambda trajectory, ax: plotting.costs_in_time(trajectory, [("AVAL", "AVAR")], ax),
+]
+
+
+@pytest.mark.parametrize("plot", IN_TIME)
+def test_plots_in_time_stay_within_the_figure(plot, course):
+    ax = drawn(plot, course)
+    bounds, figure = ax.figure.get_tightbbox().extents, ax.figure.bbox_inches.extents
+    assert (bounds[:2] >= figure[:2] - 0.01).all()
+    assert (bounds[2:] <= figure[2:] + 0.01).all()
+    assert ax.get_xlabel() == "time t"
+    assert ax.get_ylabel()
+
+
+def test_the_time_axis_shows_the_fall(course):
+    ax = drawn(plotting.total_cost_in_time, course)
+    assert ax.get_xscale() == "log"
+    slow = gb.flow(gb.ensembles.ring(8, sigma=0.1), (0, 0.1))
+    assert drawn(plotting.total_cost_in_time, slow).get_xscale() == "linear"
+    at_rest = gb.flow(gb.ensembles.ring(8, sigma=0), (0, 1))
+    for plot in IN_TIME[:3]:
+        assert drawn(plot, at_rest).get_xlim() == (0, 1)
+
+
+def test_lines_in_time_are_the_measures(course):
+    for plot, values in (
+        (plotting.total_cost_in_time, course.total_cost),
+        (plotting.gradient_norm_in_time, course.gradient_norm),
+    ):
+        (line,) = drawn(plot, course).lines
+        np.testing.assert_array_equal(line.get_xdata(), course.t)
+        np.testing.assert_array_equal(line.get_ydata(), values)
+
+
+def test_the_neurons_that_move_most_are_drawn_and_named_by_their_ends(course):
+    ax = drawn(plotting.potentials_in_time, course)
+    end = course.potentials.iloc[-1]
+    most = end[end.abs().nlargest(6).index].sort_values(ascending=False)
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == list(most.index)
+    for name in most.index:
+        np.testing.assert_array_equal(points(ax, name)[1], course.potentials[name])
+    styles = {(line.get_color(), line.get_linestyle()) for line in ax.lines}
+    assert len(styles) == 6
+    assert "6 of 302 neurons" in ax.get_title("left")
+
+
+def test_costs_in_time_are_those_of_the_transformed_network(course):
+    ax = drawn(IN_TIME[3], course)
+    net, t = course.network_at(0.3), course.t
+    at = {(row.pre, row.post): row.cost for row in net.edges().itertuples()}
+    (line,) = ax.lines
+    found = np.interp(0.3, t, line.get_ydata())
+    assert found == pytest.approx(at["AVAL", "AVAR"], rel=1e-3)
+    with pytest.raises(gb.InputError, match="no synapse"):
+        plotting.costs_in_time(course, [("AVAL", "ADAL")], ax)
+
+
+# ------------------------------------------------------------------ modes and perturbations
+
+
+@pytest.mark.parametrize("k", [1, 5, 30])
+@pytest.mark.parametrize("plot", [plotting.time_constants, plotting.mode_entries])
+def test_modes_are_drawn_by_their_number(plot, k):
+    modes = gb.eigenmodes("witvliet-1", k)
+    ax = drawn(plot, modes)
+    assert ax.get_xlabel() == "mode"
+    if plot is plotting.time_constants:
+        numbers, heights = ax.collections[0].get_offsets().T
+        np.testing.assert_array_equal(numbers, modes.modes.columns)
+        np.testing.assert_allclose(heights, modes.time_constants)
+    else:
+        shown = [label.get_text() for label in ax.get_yticklabels()]
+        expected = modes.modes.loc[shown].to_numpy()[:, :20]
+        np.testing.assert_array_equal(ax.images[0].get_array(), expected)
+        assert set(modes.table()["peak"][:20]) <= set(shown)
+        assert ("not shown" in ax.get_title("left")) == (k > 20)
+
+
+def test_a_prediction_is_held_against_the_line_of_equality(worm):
+    exact = worm.potentials
+    ax = drawn(lambda _, ax: plotting.exact_against_linear(exact, 0.9 * exact, ax), None)
+    x, y = ax.lines[1].get_data()
+    np.testing.assert_allclose(x, 0.9 * y)
+    assert "off by 0.1 of" in ax.get_title("left")
+    named = {text.get_text() for text in ax.texts}
+    assert named == set(exact.abs().nlargest(3).index)
+    drawn(lambda _, ax: plotting.exact_against_linear(0 * exact, 0 * exact, ax), None)

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 _MOST_TIMES = 200  # at which the spread over all neurons is shown
 _FAST = 0.02  # share of the time after which half of the fall is too early for a linear axis
+_NOTHING = 1e-9  # of the cost: too little to be a fall
 _START = 1e-3  # share of the fall with which a logarithmic axis starts
 
 
@@ -116,7 +117,7 @@ def potentials_in_time(trajectory: Trajectory, ax: Axes | None = None, *, top: i
         shown = np.unique(np.linspace(0, len(values) - 1, _MOST_TIMES).astype(int))
         low, high = np.quantile(values[shown], (0.05, 0.95), axis=1)
         ax.fill_between(trajectory.t[shown], low, high, color=PALE_GREY, linewidth=0)
-        note(ax, f"{most.size} of {n:,} neurons, and the middle 90 % of all (grey)")
+        note(ax, f"{most.size} of {n:,} neurons; grey: the middle 90 %")
     _lines(ax, trajectory.t, values[:, most], [str(h.columns[k]) for k in most])
     ax.set(ylabel="potential h")
     return _in_time(ax, trajectory)
@@ -168,9 +169,10 @@ def _in_time(ax: Axes, trajectory: Trajectory) -> Axes:
     from matplotlib.ticker import NullLocator
 
     t, cost = trajectory.t, trajectory.total_cost.to_numpy()
-    fallen = (cost[0] - cost) / ((cost[0] - cost[-1]) or 1.0)
-    if t[0] >= 0 and t[np.argmax(fallen >= 0.5)] < _FAST * t[-1]:
-        first = max(t[t > 0][0], t[np.argmax(fallen >= _START)] / 10)
+    fall = cost[0] - cost
+    half = t[np.argmax(fall >= fall[-1] / 2)]
+    if t[0] >= 0 and fall[-1] > _NOTHING * cost[0] and half < _FAST * t[-1]:
+        first = max(t[t > 0][0], t[np.argmax(fall >= _START * fall[-1])] / 10)
         ax.set(xscale="log", xlim=(first, t[-1]))
         ax.xaxis.set_major_formatter(power_of_ten)
         ax.xaxis.set_minor_locator(NullLocator())
