@@ -54,8 +54,9 @@ def as_network(source: Any, p: float | None = None, alpha: Any = None) -> Synapt
     source
         A `SynapticNetwork` (returned as it is); a NetworkX graph (`from_networkx`); a SciPy sparse
         matrix, NumPy array or nested list J, row = postsynaptic (`from_scipy`); a pandas edge list
-        (`from_edges`); the name of an embedded dataset (`graphbal.load_dataset`) or the path of a
-        file (`graphbal.read_network`).
+        (`from_edges`); a `graphbal.rnn.RecurrentNetwork`, for its recurrent synapses; the name of
+        an embedded dataset (`graphbal.load_dataset`) or the path of a file
+        (`graphbal.read_network`).
     p : float, optional
         Exponent of the cost; by default 2, or what the source says.
     alpha : scalar or array, optional
@@ -97,6 +98,9 @@ def as_network(source: Any, p: float | None = None, alpha: Any = None) -> Synapt
         return from_networkx(source, **cost)
     if sparse.issparse(source) or isinstance(source, (np.ndarray, Sequence)):
         return from_scipy(source, **cost)
+    rnn = sys.modules.get("graphbal.rnn.model")
+    if rnn is not None and isinstance(source, rnn.RecurrentNetwork):
+        return as_network(rnn.as_graph(source), **cost)
     raise InputError(
         f"a {type(source).__name__} is not a network; give a SynapticNetwork, a NetworkX graph, a "
         "SciPy or NumPy matrix, a pandas edge list, a file or the name of a dataset"
