@@ -13,7 +13,7 @@ import typer
 from graphbal.cli._input import Source, labels, reads_source
 from graphbal.cli._options import Alpha, AsJson, Fixed, NoFigures, Output, P, Quiet
 from graphbal.cli._output import write_csv, write_figures, write_json
-from graphbal.cli._words import count, fail, grid, report, shows_stages, size_lines, stage, table
+from graphbal.cli._words import fail, grid, report, shows_stages, size_lines, stage, table
 from graphbal.errors import ConvergenceWarning
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def _parts(modes: Modes, facts: dict[str, Any]) -> Iterator[RenderableType]:
     yield grid(
         *size_lines(facts),
         ("modes", f"{len(modes.eigenvalues)} {facts['which']}, of the network {state}"),
-        ("λ = 0", f"{count(modes.n_zero, 'mode')}, one for each connected part"),
+        ("λ = 0", f"{modes.n_zero:,}, one for each connected part"),
         ("outcome", facts["message"]),
         ("method", f"{facts['method']}, {facts['seconds']:.3g} s"),
     )

@@ -46,7 +46,7 @@ def time_constants(modes: Modes, ax: Axes | None = None) -> Axes:
         modes.modes.columns,
         modes.time_constants,
         c=participation,
-        norm=LogNorm(1, max(participation.max(), 2.0)),
+        norm=LogNorm(1, max(participation.max(), 10.0)),
         cmap="viridis",
         s=22,
         edgecolors="black",
