@@ -17,8 +17,11 @@ from graphbal.integrators.implicit import Implicit
 
 __all__ = ["Course", "Jump", "Leg"]
 
-# An explicit step times the fastest rate beyond which stability, not accuracy, limits the step,
-STABLE = 12.0
+# The explicit method is stable up to a step of 6 over the fastest rate, which is known to a factor
+# of two: beyond twice that it surely is not, and steps that stay long above this are at the limit,
+UNSTABLE = 12.0
+STRAINED = 5.0
+LONG = 6
 # unless the end is no more than so many such steps away.
 NEARBY = 2.0
 
@@ -134,9 +137,11 @@ class Course:
                 if nearer is not field:
                     field, point = nearer, replace(point, base=nearer.base, state=None)
                     integrator = self._integrator(point.method, field)
-                if self.method == "auto" and _is_stiff(point, field, bound):
-                    integrator = self._integrator("implicit", field)
-                    point = integrator.start(point.t, point.q)
+                if self.method == "auto" and point.method == "explicit":
+                    point, is_stiff = _watched(point, field, bound)
+                    if is_stiff:
+                        integrator = self._integrator("implicit", field)
+                        point = integrator.start(point.t, point.q)
                 begin = point.t
                 point, between = integrator.advance(point, bound)
                 yield Leg(begin, point, between, point.t < bound or bound == end, field)
@@ -151,11 +156,13 @@ class Course:
         return Implicit(field, self.rtol, self.atol)
 
 
-def _is_stiff(point: Point, field: Field, bound: float) -> bool:
-    """Say whether stability will limit the steps of an explicit method from here on."""
-    if point.method != "explicit" or point.state is None:
-        return False
+def _watched(point: Point, field: Field, bound: float) -> tuple[Point, bool]:
+    """Count the steps under strain; say whether stability will limit the explicit ones to come."""
+    state = field.at(point.q) if point.state is None else point.state
     # No rate of the linearised flow is above twice that of the fastest neuron alone.
-    alone = field.rates * (point.state.incoming + point.state.outgoing)
-    fastest = 2 * float(alone.max(initial=0.0))
-    return point.step * fastest > STABLE and bound - point.t > NEARBY * point.step
+    alone = field.rates * (state.incoming + state.outgoing)
+    strain = 2 * float(alone.max()) * point.step
+    strained = point.equal_steps + 1 if strain > STRAINED else 0
+    is_stiff = strain > UNSTABLE or strained > LONG
+    far = bound - point.t > NEARBY * point.step
+    return replace(point, state=state, equal_steps=strained), is_stiff and far

@@ -75,7 +75,8 @@ class Explicit:
             length, most = (t - point.t) * max(LEAST, shrunk), 1.0
         grown = min(most, SAFETY * error**-0.125) if error > 0 else most
         step = (t - point.t) * grown
-        following = Point("explicit", t, q[None, :], step, 8, base=self.field.base, state=moved)
+        strained, base = point.equal_steps, self.field.base
+        following = Point("explicit", t, q[None, :], step, 8, strained, base, moved)
         return following, self._between(point, following, stages)
 
     def _stages(self, point: Point, t: float) -> tuple[Array, Array, State]:

@@ -161,7 +161,8 @@ class Point:
     order : int
         Order of that step; 0 where integration has yet to begin.
     equal_steps : int
-        Number of steps of the same length and order so far.
+        Number of steps of the same length and order so far; explicit ones near their limit of
+        stability, where that is watched.
     base : array, shape (n,), optional
         Base of the field; see there.
     state : State, optional
