@@ -150,7 +150,15 @@ def _potentials(ax: Axes, lines: pd.DataFrame) -> None:
             if curve == "flow":
                 _arrow(ax, line[["h1", "h2"]].to_numpy(), style["color"])
     ax.plot(0, 0, "o", color=INK, zorder=4)
-    ax.annotate("h = 0", (0, 0), (-7, -3), textcoords="offset points", ha="right", fontsize=7)
+    ax.annotate(
+        "h = 0",
+        (0, 0),
+        (-7, -3),
+        textcoords="offset points",
+        ha="right",
+        fontsize=7,
+        bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.5},
+    )
     ax.set(
         xlabel="potential h₁",
         ylabel="potential h₂",

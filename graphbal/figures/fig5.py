@@ -233,7 +233,7 @@ def _amplitudes(potentials: pd.DataFrame, response: Response) -> pd.DataFrame:
 
 def _sweep() -> tuple[pd.DataFrame, pd.DataFrame]:
     """Return equilibria, and errors of the linear response, against the factor."""
-    factors = np.unique(np.concatenate([np.geomspace(1.01, 100.0, 21), [SMALL, _FACTOR]]))
+    factors = np.concatenate([[1.01, SMALL], 10 ** (np.arange(1, 21) / 10)])
     ones = np.ones(len(NEURONS))
     equilibria, errors = [], []
     for factor in factors:

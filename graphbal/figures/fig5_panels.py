@@ -34,6 +34,7 @@ __all__ = ["NEURONS", "SHOWN", "SMALL", "draw"]
 # Clockwise; A: j → i runs clockwise too.
 NEURONS = ["j", "i", *(f"n{k}" for k in range(3, 13))]
 SHOWN = (3, 5, 7)  # modes
+_SUBSCRIPTS = {3: "₃", 5: "₅", 7: "₇"}
 SMALL = 1.1  # a factor at which the linear response must be good
 _COLORS = {
     "A": VERMILION,
@@ -100,7 +101,7 @@ def _ring(ax: Axes, synapses: pd.DataFrame) -> None:
             discs[row.post],
             row.synapse,
             color=_COLORS.get(row.synapse, GREY),
-            width=0.5 + 0.2 * row.cost + 0.5 * bool(row.synapse),
+            width=0.8 + 0.2 * row.cost,
             bend=-0.35,
             aside=-0.16 if row.synapse == "A" else -0.11,
         )
@@ -135,7 +136,7 @@ def _others(ax: Axes, courses: pd.DataFrame) -> None:
 
 
 def _mode(ax: Axes, shape: pd.DataFrame) -> None:
-    number = {3: "₃", 5: "₅", 7: "₇"}[shape["mode"].iloc[0]]
+    number = _SUBSCRIPTS[shape["mode"].iloc[0]]
     tau = shape["time_constant"].iloc[0]
     diagram(ax, (-1.3, 1.3), (-1.25, 1.3), f"v{number}:  1/(pλ{number}) = {tau:.2f}/γ")
     entries = shape.set_index("neuron")["entry"]
@@ -153,11 +154,19 @@ def _mode(ax: Axes, shape: pd.DataFrame) -> None:
 def _projections(ax: Axes, amplitudes: pd.DataFrame) -> None:
     for number, color in zip(SHOWN, (BLUE, ORANGE, GREEN), strict=True):
         course = amplitudes[(amplitudes["mode"] == number) & (amplitudes["t"] > 0)]
-        name = f"v{'₃₅₇'[SHOWN.index(number)]}"
-        ax.semilogx(course["t"], course["flow"], color=color, label=f"{name} · h")
+        ax.semilogx(course["t"], course["flow"], color=color)
         ax.semilogx(course["t"], course["equation_39"], "--", color=color)
-    ax.plot([], [], "--", color=INK, label="(39)")
-    ax.set(xlabel="time t (1/γ)", ylabel="amplitude")
+        ax.annotate(
+            f"v{_SUBSCRIPTS[number]} · h",
+            (course["t"].iloc[-1], course["flow"].iloc[-1]),
+            (3, 0),
+            textcoords="offset points",
+            va="center",
+            fontsize=7,
+        )
+    ax.plot([], [], color=INK, label="flow")
+    ax.plot([], [], "--", color=INK, label="equation (39)")
+    ax.set(xlabel="time t (1/γ)", ylabel="projection of h")
     log_ticks(ax.xaxis)
     legend_above(ax, 2)
 
