@@ -158,7 +158,7 @@ class Implicit:
                 rhs,
                 lambda r: r / diagonal,
                 np.maximum(shift, diagonal * (ROUNDING / enough)),
-                *(enough, np.inf, PATIENCE),
+                *(enough, None, PATIENCE),
             )
             self.field.work.linear_iterations += step.iterations
             if step.iterations < PATIENCE:

@@ -306,13 +306,14 @@ def conjugate_gradients(
     precondition: Callable[[Array], Array],
     diagonal: Array,
     residual: float,
-    error: float,
+    error: float | None,
     max_iterations: int,
 ) -> LinearStep:
     """Solve A x = rhs until max |r_k| / diagonal_k ≤ residual and the estimated error ≤ error.
 
     The error is estimated as max |M⁻¹ r| over the smallest Ritz value of M⁻¹ A, which the
-    coefficients of the recurrence give for nothing. One product an iteration.
+    coefficients of the recurrence give for nothing; None says that it is not asked for, and
+    remains infinite. One product an iteration.
     """
     x = np.zeros_like(rhs)
     r = rhs.copy()
@@ -338,12 +339,14 @@ def conjugate_gradients(
         np.abs(r, out=scratch)
         scratch /= diagonal
         if scratch.max(initial=0.0) <= residual:
+            if error is None:
+                break
             estimate = float(np.abs(z).max(initial=0.0)) / _smallest_ritz_value(alphas, betas)
             if estimate <= error:
                 break
         direction *= betas[-1]
         direction += z
-    if alphas and estimate == np.inf:  # stopped early, by rounding or the limit
+    if error is not None and alphas and estimate == np.inf:  # stopped by rounding or the limit
         estimate = float(np.abs(z).max(initial=0.0)) / _smallest_ritz_value(alphas, betas)
     return LinearStep(x, estimate, len(alphas))
 
