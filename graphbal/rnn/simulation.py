@@ -1,0 +1,439 @@
+"""Simulation of recurrent networks, batched over trials, with and without noise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from numbers import Integral, Real
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from scipy.linalg.blas import dgemm
+
+from graphbal.errors import InputError
+from graphbal.rnn.model import RecurrentNetwork, activate
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["Simulation", "largest_step", "simulate"]
+
+Array = NDArray[np.float64]
+
+# Trials are run in blocks whose states, so many numbers, stay in the cache.
+BLOCK = 65_536
+# Up to this many neurons the eigenvalues that limit the step are computed for an error message.
+SMALL = 2_000
+
+
+@dataclass(frozen=True, eq=False)
+class Simulation:
+    """What a network did.
+
+    Attributes
+    ----------
+    outputs : xarray.DataArray, dimensions (trial, time, output)
+        Outputs y at the end of each time step.
+    states : xarray.DataArray, dimensions (trial, time, neuron), or None
+        States x at the same times; None if they were not kept.
+    """
+
+    outputs: xr.DataArray
+    states: xr.DataArray | None
+
+    def __repr__(self) -> str:
+        trials, times, outputs = self.outputs.shape
+        return f"Simulation({trials:,} trials, {times:,} times, {outputs} outputs)"
+
+
+def simulate(
+    network: RecurrentNetwork,
+    inputs: Any,
+    dt: float | None = None,
+    *,
+    noise: Any = 0.0,
+    shared_noise: Any = 0.0,
+    input_noise: Any = 0.0,
+    weight_noise: float = 0.0,
+    seed: int = 0,
+    substeps: int = 1,
+    initial: Any = None,
+    keep_states: bool = True,
+) -> Simulation:
+    r"""Run a network on a batch of trials.
+
+    Each time step of length `dt` holds its input and is cut into Euler substeps δ = dt/substeps,
+
+    .. math:: x ← x + \frac{δ}{τ} f(x, u) + σ \sqrt{2δ/τ}\; ξ
+
+    where f is −x + J φ(x) + W_in u + b in the form "current", −x + φ(J x + W_in u + b) in the form
+    "rate", and ξ is standard normal (Euler–Maruyama [1]_). In the form "discrete" a time step is
+    one application of the map, plus σ ξ.
+
+    Parameters
+    ----------
+    network : RecurrentNetwork
+    inputs : array or DataArray, shape (trial, time, input) or (time, input)
+        Inputs u, one for each time step; two dimensions are one trial. A DataArray may have its
+        dimensions in any order. Without inputs the last dimension has length 0.
+    dt : float
+        Time step, in the units of τ; to be left out in discrete time.
+    noise : float or array of shape (n,)
+        Private noise: the standard deviation σ that the state of a neuron on its own would have.
+        In the units of this network's own states: a network and its transform are given equal
+        noise by equal numbers.
+    shared_noise : float or array of shape (n,)
+        The same, of a noise that all neurons of a trial have in common.
+    input_noise : float or array of shape (n_inputs,)
+        Standard deviation of the noise of each input, drawn anew at every time step.
+    weight_noise : float
+        Standard deviation of what is added to every recurrent weight that is not zero, once, for
+        all trials.
+    seed : int
+        Seed of the random numbers. The same seed draws the same normal numbers whatever the
+        network (of the same size) and whatever the strength of each noise.
+    substeps : int
+        Euler steps in a time step.
+    initial : array of shape (n,) or (trial, n), optional
+        Initial states; default ``network.x0``.
+    keep_states : bool
+        Whether to return the states, which take 8 bytes × trials × times × neurons.
+
+    Returns
+    -------
+    Simulation
+        With the coordinate ``time`` at the ends of the steps: dt, 2 dt, …; in discrete time 1, 2, …
+
+    Raises
+    ------
+    InputError
+        If shapes disagree, there is no trial or no time, a number is not finite, the step is too
+        large, or the states overflow.
+
+    Notes
+    -----
+    One product of [J W_in b] with a block of trials per substep and little besides. A step of
+    2 min τ or more is unstable for a neuron on its own and is refused; `largest_step` tells the
+    limit of the network with all neurons active.
+
+    References
+    ----------
+    .. [1] P. E. Kloeden, E. Platen, Numerical Solution of Stochastic Differential Equations,
+       Springer (1992). https://doi.org/10.1007/978-3-662-12616-5
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from graphbal.rnn import RecurrentNetwork, simulate
+    >>> net = RecurrentNetwork([[0, -0.5], [2.0, 0]], w_in=[[1.0], [0]], w_out=[[0, 1.0]])
+    >>> run = simulate(net, np.ones((1, 200, 1)), dt=0.1)
+    >>> run.states.dims
+    ('trial', 'time', 'neuron')
+    >>> run.outputs.isel(trial=0, time=-1).round(6).item()   # y = 2 x, x = 1 − y / 2
+    1.0
+    """
+    u = _inputs(network, inputs)
+    is_discrete = network.form == "discrete"
+    if is_discrete:
+        if dt is not None or substeps != 1:
+            raise InputError("in discrete time there is no dt and there are no substeps")
+    elif dt is None:
+        raise InputError("dt, the time step, is needed unless the network is in discrete time")
+    elif not (isinstance(dt, Real) and 0 < dt < np.inf):
+        raise InputError(f"dt is {dt!r}; it must be a number above 0")
+    for name, value in (("substeps", substeps), ("seed", seed)):
+        if not (isinstance(value, Integral) and value >= (name == "substeps")):
+            raise InputError(f"{name} is {value!r}; it must be a whole number that is large enough")
+    delta = 1.0 if dt is None else float(dt) / substeps
+    if not is_discrete and delta >= 2 * np.min(network.tau):
+        raise InputError(
+            f"a step of {delta:g} is unstable: the limit is 2 min τ = {2 * np.min(network.tau):g}; "
+            "choose a smaller dt or more substeps"
+        )
+    n, (trials, times) = network.n_neurons, u.shape[:2]
+    private = _deviations("noise", noise, n)
+    shared = _deviations("shared_noise", shared_noise, n)
+    noisy_inputs = _deviations("input_noise", input_noise, network.n_inputs)
+    if not is_discrete:
+        spread = np.sqrt(2 * delta / np.broadcast_to(network.tau, n))
+        private, shared = private * spread, shared * spread
+    x0 = _initial(network, initial, trials)
+    *streams, of_weights = np.random.SeedSequence(seed).spawn(4)
+    model = _with_weight_noise(network, weight_noise, of_weights)
+
+    states = np.empty((times, n, trials)) if keep_states else None
+    outputs = np.empty((times, network.n_outputs, trials))
+    n_blocks = min(-(-trials * n // BLOCK), trials)
+    edges = np.linspace(0, trials, n_blocks + 1).astype(int)
+    seeds = [stream.spawn(n_blocks) for stream in streams]
+    for k, (begin, end) in enumerate(pairwise(edges)):
+        draws = [np.random.default_rng(blocks[k]) for blocks in seeds]
+        block = _Block(model, delta, x0[:, begin:end])
+        _run(
+            block,
+            u[begin:end].transpose(1, 2, 0),
+            substeps,
+            (private, shared, noisy_inputs),
+            draws,
+            None if states is None else states[:, :, begin:end],
+            outputs[:, :, begin:end],
+        )
+        if not np.isfinite(block.x).all():
+            raise InputError(_overflow(network, delta))
+    return _labelled(network, 1.0 if dt is None else float(dt), states, outputs)
+
+
+def largest_step(network: RecurrentNetwork) -> float:
+    r"""Return the largest Euler step that is stable with all neurons active.
+
+    .. math:: \min\Bigl(2 \min τ,\; \min_λ \frac{-2 \operatorname{Re} λ}{|λ|^2}\Bigr)
+
+    over the eigenvalues λ of (J − 1)/τ with negative real part; modes that grow in continuous time
+    grow at any step.
+
+    Parameters
+    ----------
+    network : RecurrentNetwork
+        In the form "current" or "rate".
+
+    Returns
+    -------
+    float
+        Step in the units of τ.
+
+    Raises
+    ------
+    InputError
+        If the network is in discrete time.
+
+    Notes
+    -----
+    O(n³): the eigenvalues of a dense matrix. Other sets of active neurons have other limits; that
+    of silent neurons is 2 τ.
+
+    References
+    ----------
+    .. [1] E. Hairer, G. Wanner, Solving Ordinary Differential Equations II, Springer (1996).
+       https://doi.org/10.1007/978-3-642-05221-7
+
+    Examples
+    --------
+    >>> from graphbal.rnn import RecurrentNetwork, largest_step
+    >>> round(largest_step(RecurrentNetwork([[-4.0]])), 12)   # λ = −5
+    0.4
+    """
+    if network.form == "discrete":
+        raise InputError("in discrete time there is no step to choose")
+    J = network.w_rec.toarray() if sparse.issparse(network.w_rec) else network.w_rec
+    tau = np.broadcast_to(network.tau, network.n_neurons)
+    modes = np.linalg.eigvals((J - np.eye(tau.size)) / tau[:, None])
+    falling = modes[modes.real < 0]
+    limits = -2 * falling.real / np.square(np.abs(falling))
+    return float(min(2 * tau.min(), limits.min(initial=np.inf)))
+
+
+class _Block:
+    """A block of trials: its states, (neuron, trial), and how they advance by a step.
+
+    Below the states, or the rates, lie the inputs and a row of ones, so that one product with
+    [J W_in b] yields all that a neuron receives.
+    """
+
+    def __init__(self, network: RecurrentNetwork, delta: float, initial: Array) -> None:
+        n, n_in, trials = network.n_neurons, network.n_inputs, initial.shape[1]
+        self.network = network
+        self.sources = np.ones((n + n_in + 1, trials))
+        self.rates = self.sources[:n]
+        self.inputs = self.sources[n : n + n_in]
+        bias = network.bias[:, None]
+        fraction = delta / network.tau
+        if network.form == "current":
+            self.x = np.array(initial, order="C")
+            scale = np.broadcast_to(fraction, n)[:, None]
+        else:
+            self.x = self.rates
+            self.x[...] = initial
+            self.received = np.empty((n, trials))
+            scale = 1.0
+        self.fraction = fraction if np.ndim(fraction) == 0 else fraction[:, None]
+        self.step: Callable[[], None] = getattr(self, f"_{network.form}")
+        if sparse.issparse(network.w_rec):
+            stacked = [sparse.csr_array(part) for part in (network.w_in, bias)]
+            self.weights = sparse.hstack([network.w_rec, *stacked], format="csr") * scale
+        else:
+            self.weights = np.hstack([network.w_rec, network.w_in, bias]) * scale
+
+    def _current(self) -> None:
+        activate(self.network, self.x, self.rates)
+        if sparse.issparse(self.weights):
+            self.x *= 1 - self.fraction
+            self.x += self.weights @ self.sources
+        elif np.ndim(self.fraction) == 0:
+            _accumulate(self.weights, self.sources, 1 - self.fraction, self.x)
+        else:
+            self.x *= 1 - self.fraction
+            _accumulate(self.weights, self.sources, 1.0, self.x)
+
+    def _rate(self) -> None:
+        self._receive()
+        self.received *= self.fraction
+        self.x *= 1 - self.fraction
+        self.x += self.received
+
+    def _discrete(self) -> None:
+        self._receive()
+        self.x[...] = self.received
+
+    def _receive(self) -> None:
+        if sparse.issparse(self.weights):
+            self.received[...] = self.weights @ self.sources
+        else:
+            _accumulate(self.weights, self.sources, 0.0, self.received)
+        activate(self.network, self.received, self.received)
+
+    def read(self, out: Array) -> None:
+        """Write the outputs."""
+        network = self.network
+        x = self.x if network.readout == "states" else network.rates(self.x)
+        np.add(network.w_out @ x, network.output_bias[:, None], out=out)
+
+
+def _accumulate(weights: Array, sources: Array, beta: float, out: Array) -> None:
+    """Set out to weights @ sources + beta out, in place.
+
+    BLAS reads arrays by column: the transposes are as it wants them, and no copy is made.
+    """
+    dgemm(1.0, sources.T, weights.T, beta=beta, c=out.T, overwrite_c=True)
+
+
+def _run(
+    block: _Block,
+    inputs: Array,
+    substeps: int,
+    deviations: tuple[Array, Array, Array],
+    draws: list[np.random.Generator],
+    states: Array | None,
+    outputs: Array,
+) -> None:
+    """Advance a block to the end; inputs, states and outputs are (time, channel, trial)."""
+    n, trials = block.x.shape
+    private, shared, noisy_inputs = (
+        sd[:, None] if sd.any() else np.empty((0, 1)) for sd in deviations
+    )
+    normal = np.empty((n, trials)) if private.size else None
+    with np.errstate(over="ignore", invalid="ignore"):
+        for t, u in enumerate(inputs):
+            block.inputs[...] = u
+            if noisy_inputs.size:
+                block.inputs += noisy_inputs * draws[2].standard_normal(u.shape)
+            for _ in range(substeps):
+                block.step()
+                if normal is not None:
+                    draws[0].standard_normal(out=normal)
+                    normal *= private
+                    block.x += normal
+                if shared.size:
+                    block.x += shared * draws[1].standard_normal(trials)
+            if states is not None:
+                states[t] = block.x
+            block.read(outputs[t])
+
+
+def _labelled(
+    network: RecurrentNetwork, dt: float, states: Array | None, outputs: Array
+) -> Simulation:
+    import xarray as xr
+
+    t = dt * np.arange(1, len(outputs) + 1)
+
+    def array(values: Array, last: str, labels: Any) -> xr.DataArray:
+        return xr.DataArray(
+            values.transpose(2, 0, 1),
+            dims=("trial", "time", last),
+            coords={"time": t, last: labels},
+        )
+
+    return Simulation(
+        outputs=array(outputs, "output", np.arange(network.n_outputs)),
+        states=None if states is None else array(states, "neuron", network.neurons.to_numpy()),
+    )
+
+
+def _inputs(network: RecurrentNetwork, inputs: Any) -> Array:
+    """Return the inputs as an array (trial, time, input)."""
+    dims = getattr(inputs, "dims", None)
+    if dims is not None and {"time", "input"} <= set(dims):
+        inputs = inputs.transpose(*(name for name in ("trial", "time", "input") if name in dims))
+    try:
+        u = np.asarray(inputs, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"the inputs must be an array of numbers: {error}") from error
+    if u.ndim == 2:
+        u = u[None]
+    if u.ndim != 3 or u.shape[2] != network.n_inputs:
+        raise InputError(
+            f"the inputs have shape {np.shape(inputs)}; it must be (trial, time, "
+            f"{network.n_inputs}) or (time, {network.n_inputs})"
+        )
+    if not u.shape[0] or not u.shape[1]:
+        raise InputError(f"the inputs hold {u.shape[0]} trials of {u.shape[1]} times: none to run")
+    if not np.isfinite(u).all():
+        trial, time, channel = (int(k) for k in np.argwhere(~np.isfinite(u))[0])
+        value = u[trial, time, channel]
+        raise InputError(f"input {channel} is {value} in trial {trial} at time {time}")
+    return u
+
+
+def _initial(network: RecurrentNetwork, initial: Any, trials: int) -> Array:
+    """Return the initial states, (neuron, trial)."""
+    n = network.n_neurons
+    x = np.asarray(network.x0 if initial is None else initial, dtype=np.float64)
+    if x.shape not in ((n,), (trials, n)):
+        raise InputError(
+            f"initial has shape {x.shape}; it must be ({n},) or ({trials}, {n}), by trial"
+        )
+    if not np.isfinite(x).all():
+        neuron = network.neurons[int(np.argwhere(~np.isfinite(x))[0][-1])]
+        raise InputError(f"the initial state of the neuron {neuron!r} is not finite")
+    return np.broadcast_to(x, (trials, n)).T
+
+
+def _deviations(name: str, values: Any, n: int) -> Array:
+    sd = np.asarray(values, dtype=np.float64)
+    if sd.shape not in ((), (n,)):
+        raise InputError(f"{name} has shape {sd.shape}; it must be a number or ({n},)")
+    if not (np.isfinite(sd) & (sd >= 0)).all():
+        raise InputError(f"{name} is {values!r}; standard deviations are finite and not negative")
+    return np.broadcast_to(sd, n)
+
+
+def _with_weight_noise(
+    network: RecurrentNetwork, sd: float, stream: np.random.SeedSequence
+) -> RecurrentNetwork:
+    if not (isinstance(sd, Real) and 0 <= sd < np.inf):
+        raise InputError(f"weight_noise is {sd!r}; it must be a finite number, not negative")
+    if sd == 0:
+        return network
+    rng = np.random.default_rng(stream)
+    if sparse.issparse(network.w_rec):
+        w_rec = network.w_rec.copy()
+        w_rec.data += sd * rng.standard_normal(w_rec.nnz)
+    else:
+        w_rec = network.w_rec + sd * rng.standard_normal(network.w_rec.shape) * (network.w_rec != 0)
+    return replace(network, w_rec=w_rec)
+
+
+def _overflow(network: RecurrentNetwork, delta: float) -> str:
+    what = "the states overflowed: the network is unstable"
+    if network.form == "discrete" or network.n_neurons > SMALL:
+        return what
+    limit = largest_step(network)
+    if delta >= limit:
+        return (
+            f"the states overflowed: a step of {delta:g} is unstable with all neurons active, the "
+            f"limit is {limit:g}; choose a smaller dt or more substeps"
+        )
+    return f"{what} at any step, or noise drove it there"
