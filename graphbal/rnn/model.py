@@ -115,8 +115,8 @@ class RecurrentNetwork:
             chosen = getattr(self, name)
             if chosen not in choices:
                 raise InputError(f"{name} is {chosen!r}; choose one of {', '.join(choices)}")
-        if not (isinstance(self.leak, Real) and np.isfinite(self.leak)):
-            raise InputError(f"leak is {self.leak!r}; it must be a finite number")
+        if not (isinstance(self.leak, Real) and 0 <= self.leak < np.inf):
+            raise InputError(f"leak is {self.leak!r}; it must be a finite number, not negative")
         w_rec = _recurrent(self.w_rec)
         n = w_rec.shape[0]
         w_in = _array("w_in", self.w_in, (n, None), np.empty((n, 0)))

@@ -135,32 +135,18 @@ def simulate(
     >>> run.outputs.isel(trial=0, time=-1).round(6).item()   # y = 2 x, x = 1 − y / 2
     1.0
     """
-    u = _inputs(network, inputs)
-    is_discrete = network.form == "discrete"
-    if is_discrete:
-        if dt is not None or substeps != 1:
-            raise InputError("in discrete time there is no dt and there are no substeps")
-    elif dt is None:
-        raise InputError("dt, the time step, is needed unless the network is in discrete time")
-    elif not (isinstance(dt, Real) and 0 < dt < np.inf):
-        raise InputError(f"dt is {dt!r}; it must be a number above 0")
-    for name, value in (("substeps", substeps), ("seed", seed)):
-        if not (isinstance(value, Integral) and value >= (name == "substeps")):
-            raise InputError(f"{name} is {value!r}; it must be a whole number that is large enough")
-    delta = 1.0 if dt is None else float(dt) / substeps
-    if not is_discrete and delta >= 2 * np.min(network.tau):
-        raise InputError(
-            f"a step of {delta:g} is unstable: the limit is 2 min τ = {2 * np.min(network.tau):g}; "
-            "choose a smaller dt or more substeps"
-        )
+    u = checked_inputs(network, inputs)
+    delta = euler_step(network, dt, substeps)
+    if not (isinstance(seed, Integral) and seed >= 0):
+        raise InputError(f"seed is {seed!r}; it must be a whole number, not negative")
     n, (trials, times) = network.n_neurons, u.shape[:2]
     private = _deviations("noise", noise, n)
     shared = _deviations("shared_noise", shared_noise, n)
     noisy_inputs = _deviations("input_noise", input_noise, network.n_inputs)
-    if not is_discrete:
+    if network.form != "discrete":
         spread = np.sqrt(2 * delta / np.broadcast_to(network.tau, n))
         private, shared = private * spread, shared * spread
-    x0 = _initial(network, initial, trials)
+    x0 = initial_states(network, initial, trials)
     *streams, of_weights = np.random.SeedSequence(seed).spawn(4)
     model = _with_weight_noise(network, weight_noise, of_weights)
 
@@ -171,7 +157,7 @@ def simulate(
     seeds = [stream.spawn(n_blocks) for stream in streams]
     for k, (begin, end) in enumerate(pairwise(edges)):
         draws = [np.random.default_rng(blocks[k]) for blocks in seeds]
-        block = _Block(model, delta, x0[:, begin:end])
+        block = Block(model, delta, x0[:, begin:end])
         _run(
             block,
             u[begin:end].transpose(1, 2, 0),
@@ -182,8 +168,30 @@ def simulate(
             outputs[:, :, begin:end],
         )
         if not np.isfinite(block.x).all():
-            raise InputError(_overflow(network, delta))
-    return _labelled(network, 1.0 if dt is None else float(dt), states, outputs)
+            raise InputError(overflow(network, delta))
+    return labelled(network, 1.0 if dt is None else float(dt), states, outputs)
+
+
+def euler_step(network: RecurrentNetwork, dt: float | None, substeps: int) -> float:
+    """Return the length of a substep, 1 in discrete time, if there is one that makes sense."""
+    if network.form == "discrete":
+        if dt is not None or substeps != 1:
+            raise InputError("in discrete time there is no dt and there are no substeps")
+        return 1.0
+    if dt is None:
+        raise InputError("dt, the time step, is needed unless the network is in discrete time")
+    if not (isinstance(dt, Real) and 0 < dt < np.inf):
+        raise InputError(f"dt is {dt!r}; it must be a number above 0")
+    if not (isinstance(substeps, Integral) and substeps > 0):
+        raise InputError(f"substeps is {substeps!r}; it must be a whole number above 0")
+    delta = float(dt) / int(substeps)
+    limit = 2 * float(np.min(network.tau))
+    if delta >= limit:
+        raise InputError(
+            f"a step of {delta:g} is unstable: the limit is 2 min τ = {limit:g}; choose a smaller "
+            "dt or more substeps"
+        )
+    return delta
 
 
 def largest_step(network: RecurrentNetwork) -> float:
@@ -235,7 +243,7 @@ def largest_step(network: RecurrentNetwork) -> float:
     return float(min(2 * tau.min(), limits.min(initial=np.inf)))
 
 
-class _Block:
+class Block:
     """A block of trials: its states, (neuron, trial), and how they advance by a step.
 
     Below the states, or the rates, lie the inputs and a row of ones, so that one product with
@@ -249,7 +257,8 @@ class _Block:
         self.rates = self.sources[:n]
         self.inputs = self.sources[n : n + n_in]
         bias = network.bias[:, None]
-        fraction = delta / network.tau
+        fraction: Any = delta / network.tau
+        scale: Any = 1.0
         if network.form == "current":
             self.x = np.array(initial, order="C")
             scale = np.broadcast_to(fraction, n)[:, None]
@@ -257,7 +266,6 @@ class _Block:
             self.x = self.rates
             self.x[...] = initial
             self.received = np.empty((n, trials))
-            scale = 1.0
         self.fraction = fraction if np.ndim(fraction) == 0 else fraction[:, None]
         self.step: Callable[[], None] = getattr(self, f"_{network.form}")
         if sparse.issparse(network.w_rec):
@@ -310,7 +318,7 @@ def _accumulate(weights: Array, sources: Array, beta: float, out: Array) -> None
 
 
 def _run(
-    block: _Block,
+    block: Block,
     inputs: Array,
     substeps: int,
     deviations: tuple[Array, Array, Array],
@@ -342,7 +350,7 @@ def _run(
             block.read(outputs[t])
 
 
-def _labelled(
+def labelled(
     network: RecurrentNetwork, dt: float, states: Array | None, outputs: Array
 ) -> Simulation:
     import xarray as xr
@@ -362,7 +370,7 @@ def _labelled(
     )
 
 
-def _inputs(network: RecurrentNetwork, inputs: Any) -> Array:
+def checked_inputs(network: RecurrentNetwork, inputs: Any) -> Array:
     """Return the inputs as an array (trial, time, input)."""
     dims = getattr(inputs, "dims", None)
     if dims is not None and {"time", "input"} <= set(dims):
@@ -387,7 +395,7 @@ def _inputs(network: RecurrentNetwork, inputs: Any) -> Array:
     return u
 
 
-def _initial(network: RecurrentNetwork, initial: Any, trials: int) -> Array:
+def initial_states(network: RecurrentNetwork, initial: Any, trials: int) -> Array:
     """Return the initial states, (neuron, trial)."""
     n = network.n_neurons
     x = np.asarray(network.x0 if initial is None else initial, dtype=np.float64)
@@ -426,7 +434,7 @@ def _with_weight_noise(
     return replace(network, w_rec=w_rec)
 
 
-def _overflow(network: RecurrentNetwork, delta: float) -> str:
+def overflow(network: RecurrentNetwork, delta: float) -> str:
     what = "the states overflowed: the network is unstable"
     if network.form == "discrete" or network.n_neurons > SMALL:
         return what
