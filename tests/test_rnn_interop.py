@@ -190,6 +190,7 @@ def test_types_are_kept_and_others_left_alone():
         ),
         ({"arrays": {"b": np.full(12, np.nan)}}, r"'b' holds nan at \[0\]"),
         ({"arrays": {"w_in": np.full((12, 3), "x")}}, "'w_in' must hold real numbers"),
+        ({"arrays": {"b": np.ones(12, complex)}}, "'b' must hold real numbers.*complex"),
         ({"wiring": {"w_in": "a + b <- c"}}, "no array alone tells the size of the population 'a'"),
         ({"wiring": {"w_in": "a <- c"}}, r"every population is fixed \(a, c\)"),
         ({"fixed": ["nobody"]}, "no population 'nobody' to fix; there are hidden, input, output"),
@@ -440,6 +441,18 @@ def test_state_dicts_are_balanced_as_their_modules(kind):
         np.testing.assert_allclose(balanced[name], tensor, rtol=1e-6, atol=1e-12)
     if kind != "arrays":
         module.load_state_dict(balanced)
+
+
+@needs_torch
+def test_half_precision_is_kept():
+    torch.manual_seed(4)
+    model = nn.Sequential(nn.Linear(6, 20), nn.ReLU(), nn.Linear(20, 2))
+    x = torch.randn(30, 6)
+    for dtype in (torch.float16, torch.bfloat16):
+        half = deepcopy(model).to(dtype)
+        new = balance_torch(half).parameters
+        assert {each.dtype for each in new.parameters()} == {dtype}
+        torch.testing.assert_close(new.float()(x), half.float()(x), rtol=0, atol=0.02)
 
 
 @needs_torch

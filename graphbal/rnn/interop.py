@@ -263,8 +263,11 @@ def _listed(names: Iterable[Any]) -> str:
 def _numbers(name: str, array: Any, axes: Axes) -> Array:
     """Return an array in float64, of as many dimensions as its wiring has."""
     if hasattr(array, "detach"):  # a PyTorch tensor
-        array = array.detach().cpu().double().numpy()
+        array = array.detach().cpu()
+        array = (array.double() if array.is_floating_point() else array).numpy()
     try:
+        if np.iscomplexobj(array):
+            raise TypeError(f"these are of type {array.dtype}")
         values = np.asarray(array, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise InputError(f"{name!r} must hold real numbers: {error}") from error
