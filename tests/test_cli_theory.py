@@ -371,10 +371,15 @@ def test_reproduce_writes_one_figure_into_the_folder(tmp_path):
 def test_reproduce_ends_with_3_where_a_claim_does_not_hold(tmp_path, monkeypatch):
     figures_room = importlib.import_module("graphbal.figures")
 
-    def reproduced(name, folder):
+    def reproduced(name, folder, preset, seed):
         claims = [
             {"claim": "one", "measured": 1.0, "expected": 1.0, "holds": True},
-            {"claim": "two", "measured": 1.0, "expected": "at most 0", "holds": name == "fig2"},
+            {
+                "claim": "two",
+                "measured": 1.0,
+                "expected": "at most 0",
+                "holds": name in ("fig1", "fig2"),
+            },
         ]
         return figures_room.Reproduction(name, pd.DataFrame(claims), (folder / "claims.json",))
 
@@ -384,9 +389,26 @@ def test_reproduce_ends_with_3_where_a_claim_does_not_hold(tmp_path, monkeypatch
     assert "2 claim(s)" in result.stderr
     facts = json.loads(result.stdout)
     assert [claim["holds"] for claim in facts["fig5"]] == [True, False]
-    assert list(facts) == ["fig2", "fig3", "fig5"]
+    assert list(facts) == list(figures_room.FIGURES)
     assert str(tmp_path / "fig5") in run("reproduce", "fig5", "fig2", "-o", tmp_path).stdout
     assert run("reproduce", "fig2", "fig2", "-o", tmp_path).exit_code == 0
+
+
+def test_reproduce_takes_a_preset_and_a_seed(tmp_path, monkeypatch):
+    figures_room = importlib.import_module("graphbal.figures")
+    assert "'fast'" in failure("reproduce", "fig1", "-o", tmp_path / "x", "--preset", "fast")
+    assert "seed is -1" in failure("reproduce", "fig1", "-o", tmp_path / "x", "--seed", "-1")
+    asked = {}
+
+    def reproduced(name, folder, **options):
+        asked[name] = options
+        claims = pd.DataFrame({"claim": [], "measured": [], "expected": [], "holds": []})
+        return figures_room.Reproduction(name, claims, (folder / "claims.json",))
+
+    monkeypatch.setattr(figures_room, "reproduce", reproduced)
+    options = ("--preset", "quick", "--seed", "3")
+    assert run("reproduce", "fig1", "-o", tmp_path, *options).exit_code == 0
+    assert asked == {"fig1": {"preset": "quick", "seed": 3}}
 
 
 def test_an_unknown_figure_is_one_line_and_nothing_is_drawn(tmp_path):

@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 def reproduce_command(
     names: Annotated[
         list[str],
-        typer.Argument(metavar="NAME...", help="fig2, fig3, fig5, or all.", show_default=False),
+        typer.Argument(
+            metavar="NAME...", help="fig1, fig2, fig3, fig5, or all.", show_default=False
+        ),
     ],
     output: Annotated[
         Path,
@@ -33,10 +35,16 @@ def reproduce_command(
             show_default=False,
         ),
     ],
+    preset: Annotated[
+        str, typer.Option(metavar="PRESET", help="How much to compute: paper or quick.")
+    ] = "paper",
+    seed: Annotated[
+        int, typer.Option(metavar="N", help="Seed of what is drawn at random, from 0.")
+    ] = 0,
     quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
-    """Draw figures of the theory anew, and check what their captions state.
+    """Draw the figures of the paper anew, and check what their captions state.
 
     Prints the claims with the values measured in this run. Writes each figure and each of its
     panels as PNG and SVG, the data they show as CSV, and claims.json.
@@ -55,7 +63,7 @@ def reproduce_command(
     for name in wanted:
         with stage(f"reproducing {name}", shown):
             folder = output if len(wanted) == 1 else output / name
-            reproductions.append(reproduce(name, folder))
+            reproductions.append(reproduce(name, folder, preset=preset, seed=seed))
     facts = {each.name: each.claims.to_dict(orient="records") for each in reproductions}
     report(_parts(reproductions), facts, quiet=quiet, as_json=as_json)
     failed = sum(int((~each.claims["holds"]).sum()) for each in reproductions)

@@ -1,7 +1,7 @@
 """The figures of the balancing theory, drawn anew: each with its data and the claims it makes.
 
 `reproduce` computes a figure, draws it, and checks every statement of its caption against the
-numbers of that run. One module per figure (`fig2`, `fig3`, `fig5`) with three functions, each of
+numbers of that run. One module per figure (`fig1`, `fig2` …) with three functions, each of
 which uses only what the one before returned::
 
     data = fig5.compute()          # {panel: DataFrame}
@@ -24,7 +24,7 @@ from graphbal.figures._claims import Claim
 
 __all__ = ["FIGURES", "Claim", "Reproduction", "reproduce"]
 
-FIGURES = ("fig2", "fig3", "fig5")
+FIGURES = ("fig1", "fig2", "fig3", "fig5")
 _PRESETS = ("paper", "quick")
 
 
@@ -74,15 +74,16 @@ def reproduce(
     Parameters
     ----------
     name : str
+        - ``"fig1"``: a network and its transform, which compute the same with and without noise.
         - ``"fig2"``: the local computation of a neuron and its synapses.
         - ``"fig3"``: the single synapse and the reciprocal pair.
         - ``"fig5"``: a potentiated synapse on a ring of 12 neurons.
     folder : path
         Where to write; made if it is not there.
     preset : {"paper", "quick"}
-        How much to compute. The figures of the theory take seconds and are the same in both.
+        How much to compute. Figures 2, 3 and 5 are the same in both.
     seed : int
-        Seed of what is drawn at random: the network of fig2.
+        Seed of what is drawn at random: the noise of fig1, the network of fig2.
 
     Returns
     -------
