@@ -23,6 +23,8 @@ __all__ = ["Trajectory", "flow"]
 
 Array = NDArray[np.float64]
 
+# No neuron is balanced any better than this along a flow.
+ROUNDING = 1e-13
 METHODS = ("auto", "explicit", "implicit")
 
 
@@ -148,6 +150,10 @@ def flow(
     if initial is not None:
         start = net.p * net.aligned(initial, "initial potential")
     if until_balanced is not None:
+        if until_balanced < ROUNDING:
+            raise InputError(
+                f"until_balanced is {until_balanced!r}; rounding allows no less than {ROUNDING:g}"
+            )
         rtol, atol = min(rtol, 0.1 * until_balanced), min(atol, 0.1 * until_balanced)
     course = Course(
         costs=without_self_connections(net.costs),

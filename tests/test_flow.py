@@ -490,6 +490,7 @@ PAIR = [[0, 2.0], [1.0, 0]]
         ({"rtol": 0}, "rtol is 0"),
         ({"atol": -1}, "atol is -1"),
         ({"until_balanced": 0}, "until_balanced is 0"),
+        ({"until_balanced": 1e-17}, "rounding allows no less than 1e-13"),
         ({"method": "euler"}, "no method 'euler'"),
         ({"drive": 3}, "must be a function of time"),
         ({"drive": lambda t: [1.0]}, "drive array has shape"),
