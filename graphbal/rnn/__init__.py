@@ -3,16 +3,27 @@
 from graphbal.rnn.balance import Balanced, balance
 from graphbal.rnn.costs import RobustnessCost, robustness_cost
 from graphbal.rnn.interop import BalancedParameters, balance_arrays, balance_pytree
+from graphbal.rnn.linear import (
+    StationaryNoise,
+    jacobian,
+    numerical_abscissa,
+    output_noise,
+    spectral_abscissa,
+    transient_amplification,
+)
 from graphbal.rnn.model import RecurrentNetwork, as_graph
 from graphbal.rnn.pytorch import balance_state_dict, balance_torch, from_torch
+from graphbal.rnn.robustness import NoiseCurves, loss_against_noise
 from graphbal.rnn.simulation import Simulation, largest_step, simulate
 
 __all__ = [
     "Balanced",
     "BalancedParameters",
+    "NoiseCurves",
     "RecurrentNetwork",
     "RobustnessCost",
     "Simulation",
+    "StationaryNoise",
     "as_graph",
     "balance",
     "balance_arrays",
@@ -20,7 +31,13 @@ __all__ = [
     "balance_state_dict",
     "balance_torch",
     "from_torch",
+    "jacobian",
     "largest_step",
+    "loss_against_noise",
+    "numerical_abscissa",
+    "output_noise",
     "robustness_cost",
     "simulate",
+    "spectral_abscissa",
+    "transient_amplification",
 ]

@@ -140,9 +140,9 @@ def simulate(
     if not (isinstance(seed, Integral) and seed >= 0):
         raise InputError(f"seed is {seed!r}; it must be a whole number, not negative")
     n, (trials, times) = network.n_neurons, u.shape[:2]
-    private = _deviations("noise", noise, n)
-    shared = _deviations("shared_noise", shared_noise, n)
-    noisy_inputs = _deviations("input_noise", input_noise, network.n_inputs)
+    private = deviations("noise", noise, n)
+    shared = deviations("shared_noise", shared_noise, n)
+    noisy_inputs = deviations("input_noise", input_noise, network.n_inputs)
     if network.form != "discrete":
         spread = np.sqrt(2 * delta / np.broadcast_to(network.tau, n))
         private, shared = private * spread, shared * spread
@@ -409,7 +409,7 @@ def initial_states(network: RecurrentNetwork, initial: Any, trials: int) -> Arra
     return np.broadcast_to(x, (trials, n)).T
 
 
-def _deviations(name: str, values: Any, n: int) -> Array:
+def deviations(name: str, values: Any, n: int) -> Array:
     sd = np.asarray(values, dtype=np.float64)
     if sd.shape not in ((), (n,)):
         raise InputError(f"{name} has shape {sd.shape}; it must be a number or ({n},)")
