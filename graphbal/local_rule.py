@@ -231,7 +231,7 @@ def local_rule(
         gain = np.exp(move)
         net = net.with_weights(net.weights.data * gain[pre] / gain[post])
 
-    stable = _largest_step(net.p, gamma, incoming + outgoing, free, delay)
+    stable = settling_step(net.p, (gamma * (incoming + outgoing))[free], delay)
     persists = norms[-1] > 0.999 * norms[(len(norms) - 1) // 2] and norms[-1] > 1e-12 * norms[0]
     is_stable = not is_wild and not (dt > stable and n_steps > 0 and persists)
     history = pd.DataFrame.from_dict(recorded, orient="index", columns=_MEASURES)
@@ -298,17 +298,15 @@ def stable_step(network: Any, *, rate: Any = 1.0, delay: int = 0) -> float:
     net = as_network(network)
     _require_count("delay", delay, 0)
     through = (net.incoming_costs + net.outgoing_costs).to_numpy()
-    everyone = np.ones(net.n_neurons, dtype=bool)
-    return _largest_step(net.p, _rates(net, rate), through, everyone, delay)
+    return settling_step(net.p, _rates(net, rate) * through, delay)
 
 
 _MEASURES = ["total_cost", "gradient_norm", "imbalance", "neuron_imbalance"]
 
 
-def _largest_step(
-    p: float, gamma: Array, through: Array, free: NDArray[np.bool_], delay: int
-) -> float:
-    fastest = 2.0 * p * float((gamma * through)[free].max(initial=0.0))
+def settling_step(p: float, through: Array, delay: int = 0) -> float:
+    """Return `stable_step`, given γ (in + out) of the neurons that move."""
+    fastest = 2.0 * p * float(through.max(initial=0.0))
     patience = 2.0 * np.sin(np.pi / (4 * delay + 2))
     return float(patience / fastest) if fastest else np.inf
 

@@ -137,15 +137,11 @@ def simulate(
     """
     u = checked_inputs(network, inputs)
     delta = euler_step(network, dt, substeps)
-    if not (isinstance(seed, Integral) and seed >= 0):
-        raise InputError(f"seed is {seed!r}; it must be a whole number, not negative")
+    require_seed(seed)
     n, (trials, times) = network.n_neurons, u.shape[:2]
-    private = deviations("noise", noise, n)
-    shared = deviations("shared_noise", shared_noise, n)
+    private = step_deviations(network, delta, "noise", noise)
+    shared = step_deviations(network, delta, "shared_noise", shared_noise)
     noisy_inputs = deviations("input_noise", input_noise, network.n_inputs)
-    if network.form != "discrete":
-        spread = np.sqrt(2 * delta / np.broadcast_to(network.tau, n))
-        private, shared = private * spread, shared * spread
     x0 = initial_states(network, initial, trials)
     *streams, of_weights = np.random.SeedSequence(seed).spawn(4)
     model = _with_weight_noise(network, weight_noise, of_weights)
@@ -158,7 +154,7 @@ def simulate(
     for k, (begin, end) in enumerate(pairwise(edges)):
         draws = [np.random.default_rng(blocks[k]) for blocks in seeds]
         block = Block(model, delta, x0[:, begin:end])
-        _run(
+        run_block(
             block,
             u[begin:end].transpose(1, 2, 0),
             substeps,
@@ -253,6 +249,7 @@ class Block:
     def __init__(self, network: RecurrentNetwork, delta: float, initial: Array) -> None:
         n, n_in, trials = network.n_neurons, network.n_inputs, initial.shape[1]
         self.network = network
+        self.w_out = network.w_out
         self.sources = np.ones((n + n_in + 1, trials))
         self.rates = self.sources[:n]
         self.inputs = self.sources[n : n + n_in]
@@ -270,7 +267,8 @@ class Block:
         self.step: Callable[[], None] = getattr(self, f"_{network.form}")
         if sparse.issparse(network.w_rec):
             stacked = [sparse.csr_array(part) for part in (network.w_in, bias)]
-            self.weights = sparse.hstack([network.w_rec, *stacked], format="csr") * scale
+            weights = sparse.hstack([network.w_rec, *stacked], format="csr") * scale
+            self.weights = sparse.csr_array(weights)
         else:
             self.weights = np.hstack([network.w_rec, network.w_in, bias]) * scale
 
@@ -306,7 +304,7 @@ class Block:
         """Write the outputs."""
         network = self.network
         x = self.x if network.readout == "states" else network.rates(self.x)
-        np.add(network.w_out @ x, network.output_bias[:, None], out=out)
+        np.add(self.w_out @ x, network.output_bias[:, None], out=out)
 
 
 def _accumulate(weights: Array, sources: Array, beta: float, out: Array) -> None:
@@ -317,7 +315,7 @@ def _accumulate(weights: Array, sources: Array, beta: float, out: Array) -> None
     dgemm(1.0, sources.T, weights.T, beta=beta, c=out.T, overwrite_c=True)
 
 
-def _run(
+def run_block(
     block: Block,
     inputs: Array,
     substeps: int,
@@ -325,8 +323,12 @@ def _run(
     draws: list[np.random.Generator],
     states: Array | None,
     outputs: Array,
+    after: Callable[[], None] | None = None,
 ) -> None:
-    """Advance a block to the end; inputs, states and outputs are (time, channel, trial)."""
+    """Advance a block to the end; inputs, states and outputs are (time, channel, trial).
+
+    `after` is called after every time step; it may change the block.
+    """
     n, trials = block.x.shape
     private, shared, noisy_inputs = (
         sd[:, None] if sd.any() else np.empty((0, 1)) for sd in deviations
@@ -348,6 +350,8 @@ def _run(
             if states is not None:
                 states[t] = block.x
             block.read(outputs[t])
+            if after is not None:
+                after()
 
 
 def labelled(
@@ -416,6 +420,17 @@ def deviations(name: str, values: Any, n: int) -> Array:
     if not (np.isfinite(sd) & (sd >= 0)).all():
         raise InputError(f"{name} is {values!r}; standard deviations are finite and not negative")
     return np.broadcast_to(sd, n)
+
+
+def step_deviations(network: RecurrentNetwork, delta: float, name: str, values: Any) -> Array:
+    """Return the standard deviation of what noise in the states adds in a substep."""
+    sd = deviations(name, values, network.n_neurons)
+    return sd if network.form == "discrete" else sd * np.sqrt(2 * delta / network.tau)
+
+
+def require_seed(seed: Any) -> None:
+    if not (isinstance(seed, Integral) and seed >= 0):
+        raise InputError(f"seed is {seed!r}; it must be a whole number, not negative")
 
 
 def _with_weight_noise(
