@@ -12,6 +12,7 @@ from graphbal.rnn.linear import (
     transient_amplification,
 )
 from graphbal.rnn.model import RecurrentNetwork, as_graph
+from graphbal.rnn.online import OnlineBalance, balance_online
 from graphbal.rnn.pytorch import balance_state_dict, balance_torch, from_torch
 from graphbal.rnn.robustness import NoiseCurves, loss_against_noise
 from graphbal.rnn.simulation import Simulation, largest_step, simulate
@@ -20,6 +21,7 @@ __all__ = [
     "Balanced",
     "BalancedParameters",
     "NoiseCurves",
+    "OnlineBalance",
     "RecurrentNetwork",
     "RobustnessCost",
     "Simulation",
@@ -27,6 +29,7 @@ __all__ = [
     "as_graph",
     "balance",
     "balance_arrays",
+    "balance_online",
     "balance_pytree",
     "balance_state_dict",
     "balance_torch",

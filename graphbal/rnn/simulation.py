@@ -428,7 +428,7 @@ def step_deviations(network: RecurrentNetwork, delta: float, name: str, values: 
     return sd if network.form == "discrete" else sd * np.sqrt(2 * delta / network.tau)
 
 
-def require_seed(seed: Any) -> None:
+def require_seed(seed: int) -> None:
     if not (isinstance(seed, Integral) and seed >= 0):
         raise InputError(f"seed is {seed!r}; it must be a whole number, not negative")
 
