@@ -1,4 +1,4 @@
-"""Progress bars for solvers and the flow."""
+"""Progress bars for solvers, the flow and training."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-__all__ = ["flow_bar", "imbalance_bar", "modes_bar"]
+__all__ = ["flow_bar", "imbalance_bar", "modes_bar", "training_bar"]
 
 
 @contextmanager
@@ -17,19 +17,8 @@ def imbalance_bar(tol: float) -> Iterator[Callable[[dict[str, Any]], None]]:
     Yields the callable that `graphbal.balance` reports to. Nothing is drawn if standard error is
     not a terminal.
     """
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("imbalance {task.fields[imbalance]:.1e}, {task.fields[passes]} passes"),
-        TimeElapsedColumn(),
-    )
-    console = Console(stderr=True)
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as bar:
+    text = "imbalance {task.fields[imbalance]:.1e}, {task.fields[passes]} passes"
+    with _bar(text) as bar:
         task = bar.add_task("balancing", total=-math.log10(tol), imbalance=1.0, passes=0)
 
         def report(step: dict[str, Any]) -> None:
@@ -53,21 +42,12 @@ def flow_bar(begin: float, end: float) -> Iterator[Callable[[dict[str, Any]], No
     Yields the callable that `graphbal.flow` reports to. Nothing is drawn if standard error is not
     a terminal.
     """
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("t = {task.fields[t]:.3g}, imbalance {task.fields[imbalance]:.1e}"),
-        TextColumn("{task.fields[passes]} passes"),
-        TimeElapsedColumn(),
+    text = (
+        "t = {task.fields[t]:.3g}, imbalance {task.fields[imbalance]:.1e} "
+        "{task.fields[passes]} passes"
     )
-    console = Console(stderr=True)
     first = 0.0
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as bar:
+    with _bar(text) as bar:
         task = bar.add_task("flow", total=1.0, t=begin, imbalance=1.0, passes=0)
 
         def report(step: dict[str, Any]) -> None:
@@ -94,23 +74,48 @@ def modes_bar(tol: float) -> Iterator[Callable[[dict[str, Any]], None]]:
     Yields the callable that `graphbal.eigenmodes` reports to. Nothing is drawn if standard error
     is not a terminal.
     """
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (
-        TextColumn("eigenmodes"),
-        BarColumn(),
-        TextColumn("residual {task.fields[residual]:.1e}, {task.fields[products]} products"),
-        TimeElapsedColumn(),
-    )
-    console = Console(stderr=True)
-    with Progress(
-        *columns, console=console, transient=True, disable=not console.is_terminal
-    ) as bar:
-        task = bar.add_task("", total=-math.log10(tol), residual=1.0, products=0)
+    text = "residual {task.fields[residual]:.1e}, {task.fields[products]} products"
+    with _bar(text) as bar:
+        task = bar.add_task("eigenmodes", total=-math.log10(tol), residual=1.0, products=0)
 
         def report(step: dict[str, Any]) -> None:
             decades = -math.log10(max(step["residual"], tol))
             bar.update(task, completed=max(decades, 0.0), **step)
 
         yield report
+
+
+@contextmanager
+def training_bar(n_iterations: int) -> Iterator[Callable[[int, float], None]]:
+    """Show on standard error how many iterations are done, and the loss.
+
+    Yields the callable that `graphbal.rnn.train` reports to. Nothing is drawn if standard error is
+    not a terminal.
+    """
+    text = "{task.completed:.0f} of {task.total:.0f} iterations, loss {task.fields[loss]:.4g}"
+    with _bar(text) as bar:
+        task = bar.add_task("training", total=n_iterations, loss=math.nan)
+
+        def report(done: int, loss: float) -> None:
+            bar.update(task, completed=done, loss=loss)
+
+        yield report
+
+
+@contextmanager
+def _bar(text: str) -> Iterator[Any]:
+    """Show a bar between the description of its task and a text."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
+    console = Console(stderr=True)
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn(text),
+        TimeElapsedColumn(),
+    )
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as bar:
+        yield bar

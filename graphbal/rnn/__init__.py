@@ -16,16 +16,32 @@ from graphbal.rnn.online import OnlineBalance, balance_online
 from graphbal.rnn.pytorch import balance_state_dict, balance_torch, from_torch
 from graphbal.rnn.robustness import NoiseCurves, loss_against_noise
 from graphbal.rnn.simulation import Simulation, largest_step, simulate
+from graphbal.rnn.tasks import (
+    Batch,
+    ContextIntegration,
+    DelayedMatch,
+    NeuroGymTask,
+    PerceptualIntegration,
+    Task,
+)
+from graphbal.rnn.training import Training, conserved_quantities, train
 
 __all__ = [
     "Balanced",
     "BalancedParameters",
+    "Batch",
+    "ContextIntegration",
+    "DelayedMatch",
+    "NeuroGymTask",
     "NoiseCurves",
     "OnlineBalance",
+    "PerceptualIntegration",
     "RecurrentNetwork",
     "RobustnessCost",
     "Simulation",
     "StationaryNoise",
+    "Task",
+    "Training",
     "as_graph",
     "balance",
     "balance_arrays",
@@ -33,6 +49,7 @@ __all__ = [
     "balance_pytree",
     "balance_state_dict",
     "balance_torch",
+    "conserved_quantities",
     "from_torch",
     "jacobian",
     "largest_step",
@@ -42,5 +59,6 @@ __all__ = [
     "robustness_cost",
     "simulate",
     "spectral_abscissa",
+    "train",
     "transient_amplification",
 ]
