@@ -27,6 +27,7 @@ PARTS = (
     "memory",
     "modes",
     "flow",
+    "training",
     "endtoend",
     "startup",
 )
