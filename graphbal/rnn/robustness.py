@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
+from scipy import sparse
 
 from graphbal.errors import InputError
-from graphbal.rnn.model import RecurrentNetwork
-from graphbal.rnn.simulation import checked_inputs, simulate
+from graphbal.rnn.model import RecurrentNetwork, _array
+from graphbal.rnn.simulation import simulate
 
 __all__ = ["NoiseCurves", "loss_against_noise"]
 
@@ -29,8 +30,8 @@ class NoiseCurves:
     Attributes
     ----------
     losses : pandas.DataFrame
-        A row for each ``network``, noise ``level`` and ``seed``, with its ``loss``. The networks saw
-        the same random numbers under the same seed.
+        A row for each ``network``, noise ``level`` and ``seed``, with its ``loss``. Under the same
+        seed networks saw the same random numbers.
     """
 
     losses: pd.DataFrame
@@ -46,7 +47,13 @@ class NoiseCurves:
         Returns
         -------
         pandas.DataFrame
-            ``network``, ``level``, ``loss``, ``low``, ``high``.
+            ``network``, ``level``, ``loss``, ``low``, ``high``; with a single seed there is no
+            interval.
+
+        Raises
+        ------
+        InputError
+            If `confidence` is no probability.
         """
         return self._intervals(self._by_seed(), "loss", confidence)
 
@@ -69,40 +76,41 @@ class NoiseCurves:
         Raises
         ------
         InputError
-            If there is no such network, or its loss is 0.
+            If there is no such network, a loss is 0, or `confidence` is no probability.
         """
         by_seed = self._by_seed()
-        if reference not in by_seed.index.get_level_values("network"):
-            raise InputError(f"there is no network {reference!r} among these")
-        unit = by_seed.xs(reference, level="network")
-        others = by_seed.drop(index=reference, level="network")
-        if (unit.to_numpy() <= 0).any() or (others.to_numpy() <= 0).any():
-            raise InputError("a loss is 0, so that there are no ratios")
-        logs = np.log(others) - np.log(unit.reindex(others.index.droplevel("network"))).to_numpy()
-        found = self._intervals(logs, "ratio", confidence)
+        names = by_seed.index.unique("network")
+        if reference not in names:
+            raise InputError(f"there is no network {reference!r}; choose from {', '.join(names)}")
+        if (by_seed <= 0).any(axis=None):
+            name, level = by_seed.index[(by_seed <= 0).any(axis=1)][0]
+            raise InputError(
+                f"the loss of {name!r} is 0 at the level {level:g}, so that there is no ratio; "
+                "compare with targets that no network meets exactly, or leave out the level"
+            )
+        logs = np.log(by_seed)
+        unit = logs.xs(reference, level="network")
+        others = logs.drop(index=reference, level="network")
+        found = self._intervals(others.sub(unit, level="level"), "ratio", confidence)
         found[["ratio", "low", "high"]] = np.exp(found[["ratio", "low", "high"]])
         return found
 
     def _by_seed(self) -> pd.DataFrame:
-        """Return the losses with a column for each seed, networks in the order given."""
-        table = self.losses.pivot_table(
+        """Return the losses with a column for each seed, networks and levels in the order given."""
+        return self.losses.pivot_table(
             index=["network", "level"], columns="seed", values="loss", sort=False
         )
-        return table
 
     @staticmethod
     def _intervals(table: pd.DataFrame, name: str, confidence: float) -> pd.DataFrame:
         from scipy import stats
 
-        values = table.to_numpy()
-        m = values.shape[1]
-        mean = values.mean(axis=1)
-        reach = np.full_like(mean, np.nan)
-        if m > 1:
-            t = stats.t.ppf((1 + confidence) / 2, m - 1)
-            reach = t * values.std(axis=1, ddof=1) / np.sqrt(m)
-        found = table.index.to_frame(index=False)
-        return found.assign(**{name: mean, "low": mean - reach, "high": mean + reach})
+        if not (isinstance(confidence, Real) and 0 < confidence < 1):
+            raise InputError(f"confidence is {confidence!r}; it must be between 0 and 1")
+        mean, m = table.mean(axis=1), table.shape[1]
+        reach = stats.t.ppf((1 + confidence) / 2, m - 1) * table.std(axis=1) / np.sqrt(m)
+        found = pd.DataFrame({name: mean, "low": mean - reach, "high": mean + reach})
+        return found.reset_index()
 
     def __repr__(self) -> str:
         counts = self.losses[["network", "level", "seed"]].nunique()
@@ -130,11 +138,11 @@ def loss_against_noise(
     Parameters
     ----------
     networks : mapping of str to RecurrentNetwork
-        Networks of the same size, by name.
+        Networks by name; of the same size, or they do not see the same noise.
     task : task, batch or pair
         A task, whose trials are then drawn anew for each seed; or fixed trials: an object with
-        ``inputs`` and ``targets`` (and ``mask``, ``conditions``) or a pair (inputs, targets), arrays
-        of shape (trial, time, channel).
+        ``inputs`` and ``targets``, shape (trial, time, channel), and perhaps ``mask``, (trial,
+        time), and ``conditions``, (trial,); or a pair (inputs, targets).
     levels : array of float
         Noise levels, not negative; what they are is up to `kind`.
     dt : float, optional
@@ -146,17 +154,18 @@ def loss_against_noise(
     substeps : int
         As in `simulate`.
     n_trials : int, optional
-        Trials of the task for each seed.
+        Trials of the task for each seed, where trials are drawn.
     average : bool
         Whether outputs and targets are averaged over the trials of a condition (over all trials,
-        where there are no ``conditions``) before they are compared.
+        where there are no ``conditions``), weighted with the mask, before they are compared.
     progress : bool
         Whether to show a progress bar on standard error.
 
     Returns
     -------
     NoiseCurves
-        The loss is the mean squared error, weighted with the mask.
+        The loss is the mean squared error, weighted with the mask; conditions count by their
+        trials.
 
     Raises
     ------
@@ -176,82 +185,77 @@ def loss_against_noise(
     --------
     >>> import numpy as np
     >>> from graphbal import rnn
-    >>> net = rnn.RecurrentNetwork([[0, -0.5], [2.0, 0]], w_in=[[1.0], [0]], w_out=[[0, 1.0]])
+    >>> net = rnn.RecurrentNetwork([[0, -0.1], [4.0, 0]], w_in=[[1.0], [0]], w_out=[[0, 1.0]])
+    >>> balanced = rnn.balance(net, scope="all").network
     >>> inputs = np.ones((20, 50, 1))
-    >>> targets = net.simulate(inputs, 0.2).outputs
-    >>> curves = rnn.loss_against_noise(
-    ...     {"given": net, "balanced": rnn.balance(net).network}, (inputs, targets), [0.05, 0.1], dt=0.2
-    ... )
-    >>> (curves.ratios("given")["high"] < 1).all()
-    True
+    >>> trials = inputs, net.simulate(inputs, 0.2).outputs
+    >>> curves = rnn.loss_against_noise({"given": net, "balanced": balanced}, trials, [0.2], dt=0.2)
+    >>> curves
+    NoiseCurves(2 networks, 1 levels, 10 seeds)
+    >>> curves.ratios("given").round(2)
+        network  level  ratio   low  high
+    0  balanced    0.2   0.71  0.67  0.74
     """
     if not networks:
         raise InputError("there are no networks to compare")
-    strengths = np.atleast_1d(np.asarray(levels, dtype=np.float64))
-    if strengths.ndim != 1 or not (np.isfinite(strengths) & (strengths >= 0)).all():
-        raise InputError(f"the noise levels are {levels!r}; they must be numbers, not negative")
     if kind not in KINDS:
         raise InputError(f"kind is {kind!r}; choose one of {', '.join(KINDS)}")
-    drawn = range(int(seeds)) if isinstance(seeds, Integral) else list(seeds)
-    if not len(drawn):
-        raise InputError("there is no seed")
-    draws_trials = hasattr(task, "batch")
-    trials = None if draws_trials else _trials(task)
+    strengths = _array("levels", np.atleast_1d(levels), (None,))
+    if not strengths.size or strengths.min() < 0 or np.unique(strengths).size < strengths.size:
+        raise InputError(f"levels are {levels!r}; give each once, none of them negative")
+    every = range(int(seeds)) if isinstance(seeds, Integral) else seeds
+    chosen = list(every) if isinstance(every, Iterable) else []
+    if not chosen or len(set(chosen)) < len(chosen):
+        raise InputError(f"seeds are {seeds!r}; give their number, or each once")
+    is_drawn = hasattr(task, "batch")
+    if n_trials is not None and not is_drawn:
+        raise InputError("n_trials is for a task; these trials are given")
+    trials = None if is_drawn else _trials(task)
+    task_step = getattr(task, "dt", None) if dt is None else dt
     rows = []
-    for seed in _shown(list(drawn), progress):
-        if draws_trials:
+    for seed in _shown(chosen, progress):
+        if is_drawn or trials is None:
             trials = _trials(task.batch(seed, n_trials))
-        assert trials is not None
         for name, network in networks.items():
-            step = getattr(task, "dt", None) if dt is None else dt
-            if network.form == "discrete":
-                step = dt
-            _require_fitting(name, network, trials)
-            for level in strengths:
-                run = simulate(
-                    network,
-                    trials.inputs,
-                    step,
-                    seed=seed,
-                    substeps=substeps,
-                    keep_states=False,
-                    **{kind: level},
-                )
-                loss = trials.loss(run.outputs.to_numpy(), average)
-                rows.append((name, float(level), seed, loss))
+            step = dt if network.form == "discrete" else task_step
+            for level in strengths.tolist():
+                options = {"seed": seed, "substeps": substeps, kind: level}
+                try:
+                    run = simulate(network, trials.inputs, step, keep_states=False, **options)
+                    loss = trials.loss(run.outputs.to_numpy(), average)
+                except InputError as error:
+                    raise InputError(f"network {name!r} at the level {level:g}: {error}") from error
+                rows.append((name, level, seed, loss))
     return NoiseCurves(pd.DataFrame(rows, columns=["network", "level", "seed", "loss"]))
 
 
 @dataclass(frozen=True, eq=False)
 class _Trials:
+    """Inputs, targets and mask, (trial, time, channel), and the trials of each condition."""
+
     inputs: Array
     targets: Array
-    mask: Array | None
-    conditions: NDArray[np.int64]
+    mask: Array
+    members: Any
 
     def loss(self, outputs: Array, average: bool) -> float:
         """Return the mean squared error."""
-        errors, mask = outputs - self.targets, self.mask
+        if outputs.shape != self.targets.shape:
+            raise InputError(
+                f"there are {outputs.shape[2]} outputs, and targets for {self.targets.shape[2]}"
+            )
+        errors, weights = outputs - self.targets, self.mask
         if average:
-            groups, counts = np.unique(self.conditions, return_inverse=True)[1], None
-            counts = np.bincount(groups)
-            means = np.zeros((counts.size, *errors.shape[1:]))
-            np.add.at(means, groups, errors)
-            errors = means / counts[:, None, None]
-            if mask is not None:
-                shares = np.zeros_like(errors)
-                np.add.at(shares, groups, np.broadcast_to(mask, self.targets.shape))
-                mask = shares
-        if mask is None:
-            return float(np.square(errors).mean())
-        mask = np.broadcast_to(mask, errors.shape)
-        return float((mask * np.square(errors)).sum() / mask.sum())
+            trials = len(errors)
+            total = self.members @ (weights * errors).reshape(trials, -1)
+            weights = self.members @ weights.reshape(trials, -1)
+            errors = total / np.where(weights > 0, weights, 1.0)
+        return float(np.average(np.square(errors), weights=weights))
 
 
 def _trials(task: Any) -> _Trials:
     if isinstance(task, tuple) and len(task) == 2:
         inputs, targets = task
-        mask = conditions = None
     else:
         try:
             inputs, targets = task.inputs, task.targets
@@ -260,34 +264,20 @@ def _trials(task: Any) -> _Trials:
                 f"a {type(task).__name__} is no task; give one with a method `batch`, a batch, or "
                 "a pair (inputs, targets)"
             ) from error
-        mask, conditions = getattr(task, "mask", None), getattr(task, "conditions", None)
-    inputs, targets = (np.asarray(each, dtype=np.float64) for each in (inputs, targets))
-    if inputs.ndim != 3 or targets.ndim != 3 or inputs.shape[:2] != targets.shape[:2]:
-        raise InputError(
-            f"inputs have shape {inputs.shape} and targets {targets.shape}; both must be (trial, "
-            "time, channel), with as many trials and times"
-        )
-    if mask is not None:
-        mask = np.asarray(mask, dtype=np.float64)
-        if mask.ndim == 2:
-            mask = mask[..., None]
-        if not mask.any():
-            raise InputError("the mask leaves no target to compare with")
-    trials = len(inputs)
-    groups = np.zeros(trials, dtype=np.int64) if conditions is None else np.asarray(conditions)
-    return _Trials(inputs, targets, mask, groups)
-
-
-def _require_fitting(name: str, network: RecurrentNetwork, trials: _Trials) -> None:
-    try:
-        checked_inputs(network, trials.inputs)
-    except InputError as error:
-        raise InputError(f"network {name!r}: {error}") from error
-    if trials.targets.shape[2] != network.n_outputs:
-        raise InputError(
-            f"network {name!r} has {network.n_outputs} outputs, and there are targets for "
-            f"{trials.targets.shape[2]}"
-        )
+    inputs = _array("inputs", inputs, (None, None, None))
+    targets = _array("targets", targets, (*inputs.shape[:2], None))
+    trials, times, _ = targets.shape
+    if not targets.size:
+        raise InputError(f"the targets have shape {targets.shape}: there is nothing to compare")
+    mask = _array("mask", getattr(task, "mask", None), (trials, times), np.ones((trials, times)))
+    if mask.min() < 0 or not mask.any():
+        raise InputError("the mask must leave something to compare, and weights are not negative")
+    conditions = getattr(task, "conditions", None)
+    groups = np.zeros(trials, dtype=np.int64)
+    if conditions is not None:
+        groups = np.unique(_array("conditions", conditions, (trials,)), return_inverse=True)[1]
+    members = sparse.csr_array((np.ones(trials), (groups, np.arange(trials))))
+    return _Trials(inputs, targets, np.broadcast_to(mask[..., None], targets.shape), members)
 
 
 def _shown(seeds: list[int], progress: bool) -> Iterable[int]:

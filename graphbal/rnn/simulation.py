@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from itertools import pairwise
+from functools import cache
 from numbers import Integral, Real
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from scipy.linalg.blas import dgemm
 
 from graphbal.errors import InputError
 from graphbal.rnn.model import RecurrentNetwork, activate
@@ -115,9 +117,10 @@ def simulate(
 
     Notes
     -----
-    One product of [J W_in b] with a block of trials per substep and little besides. A step of
-    2 min τ or more is unstable for a neuron on its own and is refused; `largest_step` tells the
-    limit of the network with all neurons active.
+    One product of [J W_in b] with a block of trials per substep and little besides. Blocks run on
+    as many cores as BLAS may use; results do not depend on their number. A step of 2 min τ or more
+    is unstable for a neuron on its own and is refused; `largest_step` tells the limit of the
+    network with all neurons active.
 
     References
     ----------
@@ -151,20 +154,23 @@ def simulate(
     n_blocks = min(-(-trials * n // BLOCK), trials)
     edges = np.linspace(0, trials, n_blocks + 1).astype(int)
     seeds = [stream.spawn(n_blocks) for stream in streams]
-    for k, (begin, end) in enumerate(pairwise(edges)):
-        draws = [np.random.default_rng(blocks[k]) for blocks in seeds]
-        block = Block(model, delta, x0[:, begin:end])
+
+    def run(k: int) -> None:
+        trials = slice(edges[k], edges[k + 1])
+        block = Block(model, delta, x0[:, trials])
         run_block(
             block,
-            u[begin:end].transpose(1, 2, 0),
+            u[trials].transpose(1, 2, 0),
             substeps,
             (private, shared, noisy_inputs),
-            draws,
-            None if states is None else states[:, :, begin:end],
-            outputs[:, :, begin:end],
+            [np.random.default_rng(blocks[k]) for blocks in seeds],
+            None if states is None else states[:, :, trials],
+            outputs[:, :, trials],
         )
         if not np.isfinite(block.x).all():
             raise InputError(overflow(network, delta))
+
+    _on_all_cores(run, n_blocks)
     return labelled(network, 1.0 if dt is None else float(dt), states, outputs)
 
 
@@ -262,7 +268,7 @@ class Block:
         else:
             self.x = self.rates
             self.x[...] = initial
-            self.received = np.empty((n, trials))
+        self.received = np.empty((n, trials))
         self.fraction = fraction if np.ndim(fraction) == 0 else fraction[:, None]
         self.step: Callable[[], None] = getattr(self, f"_{network.form}")
         if sparse.issparse(network.w_rec):
@@ -274,31 +280,26 @@ class Block:
 
     def _current(self) -> None:
         activate(self.network, self.x, self.rates)
-        if sparse.issparse(self.weights):
-            self.x *= 1 - self.fraction
-            self.x += self.weights @ self.sources
-        elif np.ndim(self.fraction) == 0:
-            _accumulate(self.weights, self.sources, 1 - self.fraction, self.x)
-        else:
-            self.x *= 1 - self.fraction
-            _accumulate(self.weights, self.sources, 1.0, self.x)
+        self._receive()
+        self.x *= 1 - self.fraction
+        self.x += self.received
 
     def _rate(self) -> None:
         self._receive()
+        activate(self.network, self.received, self.received)
         self.received *= self.fraction
         self.x *= 1 - self.fraction
         self.x += self.received
 
     def _discrete(self) -> None:
         self._receive()
-        self.x[...] = self.received
+        activate(self.network, self.received, self.x)
 
     def _receive(self) -> None:
         if sparse.issparse(self.weights):
             self.received[...] = self.weights @ self.sources
         else:
-            _accumulate(self.weights, self.sources, 0.0, self.received)
-        activate(self.network, self.received, self.received)
+            np.matmul(self.weights, self.sources, out=self.received)
 
     def read(self, out: Array) -> None:
         """Write the outputs."""
@@ -307,12 +308,33 @@ class Block:
         np.add(self.w_out @ x, network.output_bias[:, None], out=out)
 
 
-def _accumulate(weights: Array, sources: Array, beta: float, out: Array) -> None:
-    """Set out to weights @ sources + beta out, in place.
+# BLAS has one number of threads for the whole process: whoever changes it does so alone.
+_BLAS = Lock()
 
-    BLAS reads arrays by column: the transposes are as it wants them, and no copy is made.
+
+@cache
+def _blas() -> Any:
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController().select(user_api="blas")
+
+
+def _on_all_cores(run: Callable[[int], None], n_blocks: int) -> None:
+    """Run all blocks, each on one core, in whose cache it then stays; as many at once as BLAS may.
+
+    A product shared among cores, with all else done by one of them, would pass the states from
+    cache to cache at every step, which takes as long as the product.
     """
-    dgemm(1.0, sources.T, weights.T, beta=beta, c=out.T, overwrite_c=True)
+    if n_blocks == 1:
+        run(0)
+        return
+    with _BLAS:
+        blas = _blas()
+        cores = max(
+            (each.num_threads for each in blas.lib_controllers), default=os.cpu_count() or 1
+        )
+        with blas.limit(limits=1), ThreadPoolExecutor(cores) as pool:
+            list(pool.map(run, range(n_blocks)))
 
 
 def run_block(
@@ -379,10 +401,7 @@ def checked_inputs(network: RecurrentNetwork, inputs: Any) -> Array:
     dims = getattr(inputs, "dims", None)
     if dims is not None and {"time", "input"} <= set(dims):
         inputs = inputs.transpose(*(name for name in ("trial", "time", "input") if name in dims))
-    try:
-        u = np.asarray(inputs, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise InputError(f"the inputs must be an array of numbers: {error}") from error
+    u = _numbers("the inputs", inputs)
     if u.ndim == 2:
         u = u[None]
     if u.ndim != 3 or u.shape[2] != network.n_inputs:
@@ -402,7 +421,7 @@ def checked_inputs(network: RecurrentNetwork, inputs: Any) -> Array:
 def initial_states(network: RecurrentNetwork, initial: Any, trials: int) -> Array:
     """Return the initial states, (neuron, trial)."""
     n = network.n_neurons
-    x = np.asarray(network.x0 if initial is None else initial, dtype=np.float64)
+    x = _numbers("initial", network.x0 if initial is None else initial)
     if x.shape not in ((n,), (trials, n)):
         raise InputError(
             f"initial has shape {x.shape}; it must be ({n},) or ({trials}, {n}), by trial"
@@ -414,12 +433,19 @@ def initial_states(network: RecurrentNetwork, initial: Any, trials: int) -> Arra
 
 
 def deviations(name: str, values: Any, n: int) -> Array:
-    sd = np.asarray(values, dtype=np.float64)
+    sd = _numbers(name, values)
     if sd.shape not in ((), (n,)):
         raise InputError(f"{name} has shape {sd.shape}; it must be a number or ({n},)")
     if not (np.isfinite(sd) & (sd >= 0)).all():
         raise InputError(f"{name} is {values!r}; standard deviations are finite and not negative")
     return np.broadcast_to(sd, n)
+
+
+def _numbers(name: str, values: Any) -> Array:
+    try:
+        return np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{name} must be numbers: {error}") from error
 
 
 def step_deviations(network: RecurrentNetwork, delta: float, name: str, values: Any) -> Array:
