@@ -70,6 +70,7 @@ class _Record:
         self.so_far, self.end = so_far, end
         self.course, self.point = so_far.course, so_far.point
         self.times = so_far.pending
+        self.asked = None if self.times is None else self.times.tolist()
         moving = self.course.rates > 0
         self.free = slice(None) if moving.all() else moving
         self.unchanging = float(so_far.network.costs.diagonal().sum())
@@ -86,8 +87,7 @@ class _Record:
         """Report what lies on the leg; say whether the network is balanced and all is over."""
         leg, reached = self._cut(leg)
         point = leg.point
-        times = np.array([point.t]) if self.times is None else self.times
-        reported = times[leg.covers(times)].tolist()
+        reported = leg.covered([point.t] if self.asked is None else self.asked)
         if reached and point.t not in reported:
             reported.append(point.t)
         for t in reported:
@@ -139,7 +139,7 @@ class _Record:
             q = leg.between(t)
             state = leg.field.at(q)
         assert state is not None
-        gradient = float(linalg.norm(state.gradients[self.free]))
+        gradient = float(linalg.norm(state.gradients[self.free], check_finite=False))
         measures = (state.total_cost + self.unchanging, gradient, self._imbalance(state))
         if self.rows and self.rows[-1][0] == t:
             self.rows.pop()

@@ -279,12 +279,14 @@ def _jumps(
 
 def without_self_connections(costs: sparse.csr_array) -> sparse.csr_array:
     """Return the costs with a diagonal of zeros, every other synapse in its place."""
-    if not costs.diagonal().any():
-        return costs
     n = costs.shape[0]
+    is_full = costs.nnz == n * n
+    own = costs.data[:: n + 1] if is_full else costs.diagonal()
+    if not own.any():
+        return costs
     cleared = copy(costs)  # shares the indices
     cleared.data = costs.data.copy()
-    if costs.nnz == n * n:
+    if is_full:
         cleared.data[:: n + 1] = 0.0
     else:
         cleared.data[np.repeat(np.arange(n), np.diff(costs.indptr)) == costs.indices] = 0.0

@@ -329,6 +329,44 @@ def test_balance_that_is_not_reached_is_said():
     assert gb.flow(ensembles.random_network(20, 4), (0, 0.01)).converged is None
 
 
+# ------------------------------------------------------------------ at rest
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("end", [2 * np.pi, 5.0])
+def test_a_drive_that_begins_and_ends_with_nothing_is_felt(method, end):
+    J = np.roll(np.eye(6), 1, axis=0) + np.roll(np.eye(6), -1, axis=0)  # balanced
+    push = np.array([1.0, -1, 0.5, -0.5, 2, -2])
+
+    def drive(t):
+        return push * np.sin(t)
+
+    times = np.array([0.0, end / 4, end / 2, end])
+    traj = gb.flow(J, (0, end), t_eval=times, drive=drive, method=method)
+    expected = weights_by_time(J, 2, times, drive=drive)
+    assert weights_of(traj) == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_drive_after_a_long_silence_is_felt_where_a_perturbation_tells_of_it(method):
+    ring = ensembles.ring(6, sigma=0)
+    push = np.array([1.0, -1, 0.5, -0.5, 2, -2])
+    traj = gb.flow(
+        *(ring, (0, 100)), t_eval=[50.0, 52.0, 100.0], method=method,
+        drive=lambda t: push * np.exp(-((t - 50) ** 2)), perturbations={45.0: {(0, 1): 1.0}},
+    )  # fmt: skip
+    J, times = ring.weights.toarray(), np.array([0.0, 5, 7, 55])
+    expected = weights_by_time(J, 2, times, drive=lambda t: push * np.exp(-((t - 5) ** 2)))[1:]
+    assert weights_of(traj) == pytest.approx(expected, rel=1e-6)
+
+
+def test_a_network_almost_at_rest_takes_one_implicit_step():
+    net = gb.balance(ensembles.random_network(50, 5), tol=1e-12).network
+    traj = gb.flow(net, (0, 1e3), method="implicit")
+    assert traj.stats["steps"] == 1
+    assert np.abs(traj.h).max() <= 1e-9
+
+
 # ------------------------------------------------------------------ what a trajectory offers
 
 

@@ -11,7 +11,7 @@ from oracles import flow
 from scipy.integrate import DOP853, solve_ivp
 
 from graphbal.integrators import Explicit, Field, Implicit
-from graphbal.integrators._kernels import full_products
+from graphbal.integrators._kernels import full_products, largest_errors
 
 
 def random_field(seed, n=8, fill=1.0, **options):
@@ -77,6 +77,19 @@ def test_full_products_are_matrix_products(seed, n):
     full_products(A, x, y, gathered, scattered)
     assert gathered == pytest.approx(A @ x, rel=1e-12)
     assert scattered == pytest.approx(A.T @ y, rel=1e-12)
+
+
+def test_largest_errors_are_those_over_the_tolerance_and_no_number_is_overlooked():
+    rng = np.random.default_rng(0)
+    estimators, stages = rng.standard_normal((2, 13)), rng.standard_normal((13, 9))
+    before, after = rng.standard_normal((2, 9))
+    scale = 1e-3 + 1e-2 * np.maximum(np.abs(before), np.abs(after))
+    expected = np.abs(estimators @ stages / scale).max(axis=1)
+    assert largest_errors(estimators, stages, before, after, 1e-2, 1e-3) == pytest.approx(expected)
+    for at in (0, 4, 8):
+        wrong = stages.copy()
+        wrong[5, at] = np.nan
+        assert np.isnan(largest_errors(estimators, wrong, before, after, 1e-2, 1e-3)).all()
 
 
 @pytest.mark.parametrize("integrator", [Explicit, Implicit])

@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["full_stages"]
+__all__ = ["full_products", "full_stages", "largest_errors"]
 
 Array = NDArray[np.float64]
 
@@ -65,3 +65,25 @@ def full_stages(
             outgoing[i] *= gain[i]
             stages[k, i] = rates[i] * (incoming[i] - outgoing[i])
     return moved, gain, incoming, outgoing
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def largest_errors(
+    estimators: Array, stages: Array, before: Array, after: Array, rtol: float, atol: float
+) -> tuple[float, float]:
+    """Return the largest of two estimates of the error per unit of time, over the tolerance."""
+    n = before.size
+    errors = np.zeros((2, n))
+    for k in range(len(stages)):
+        for e in range(2):
+            if estimators[e, k] != 0.0:
+                for i in range(n):
+                    errors[e, i] += estimators[e, k] * stages[k, i]
+    largest = np.zeros(2)
+    for i in range(n):
+        scale = atol + rtol * max(abs(before[i]), abs(after[i]))
+        for e in range(2):
+            error = abs(errors[e, i]) / scale
+            if error > largest[e] or error != error:  # not a number, for good
+                largest[e] = error
+    return largest[0], largest[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -47,12 +48,11 @@ class Leg(NamedTuple):
     closed: bool
     field: Field
 
-    def covers(self, times: Array) -> NDArray[np.bool_]:
-        """Return which of the times are reported from this leg."""
-        if self.between is None:
-            return times == self.begin
-        inside = (times > self.begin) & (times < self.point.t)
-        return inside | (times == self.point.t) if self.closed else inside
+    def covered(self, times: list[float]) -> list[float]:
+        """Return those of ascending times that are reported from this leg."""
+        first = bisect_left if self.between is None else bisect_right
+        last = bisect_right if self.closed else bisect_left
+        return times[first(times, self.begin) : last(times, self.point.t)]
 
 
 @dataclass(frozen=True, eq=False)

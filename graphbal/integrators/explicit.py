@@ -7,13 +7,10 @@ from dataclasses import replace
 import numpy as np
 
 from graphbal.engines import State
-from graphbal.engines.local import DENSE_FILL
 from graphbal.integrators.field import SLIVER, Array, Dense, Field, Point, require_length
 
 __all__ = ["Explicit"]
 
-# Full matrices up to this size stay in the cache from pass to pass, and steps are compiled.
-CACHED = 512
 SAFETY, LEAST, MOST = 0.9, 0.2, 10.0
 
 
@@ -37,22 +34,17 @@ class Explicit:
         self.tables = DOP853
         self.table = np.vstack([DOP853.A[1:], DOP853.B])
         self.estimators = np.stack([DOP853.E5, DOP853.E3])
-        n, entries = field.rates.size, field.costs.nnz
-        is_full = n <= CACHED and entries >= DENSE_FILL * n**2 and field.drive is None
-        self.full: Array | None = None
-        if is_full:
-            here = field.here
-            self.full = here.data.reshape(here.shape) if entries == n * n else here.toarray()
+        self.full = field.full if field.drive is None else None  # steps on it are compiled
 
     def start(self, t: float, q: Array) -> Point:
         """Return the point from which to begin at potentials q; two passes."""
         state = self.field.at(q)
         velocity = self.field.velocity(t, state)
         speed = float(np.abs(velocity).max())
-        step = np.inf
+        step = self.field.patience(state)
         if speed > 0:
             turn = float(np.abs(self.field.turn(state, velocity / speed)).max())
-            step = 3 * (self.rtol + self.atol) ** 0.125 / max(turn, speed)
+            step = min(step, 3 * (self.rtol + self.atol) ** 0.125 / max(turn, speed))
         return Point("explicit", t, q[None, :], step, 8, base=self.field.base, state=state)
 
     def advance(self, point: Point, bound: float) -> tuple[Point, Dense]:
@@ -115,8 +107,15 @@ class Explicit:
 
     def _error(self, stages: Array, h: float, before: Array, after: Array) -> float:
         """Return the error over the tolerance, at the neuron where it is largest."""
-        scale = self.atol + self.rtol * np.maximum(np.abs(before), np.abs(after))
-        fifth, third = np.abs(_combined(self.estimators, stages) / scale).max(axis=1).tolist()
+        if self.full is not None:
+            from graphbal.integrators._kernels import largest_errors
+
+            fifth, third = largest_errors(
+                self.estimators, stages, before, after, self.rtol, self.atol
+            )
+        else:
+            scale = self.atol + self.rtol * np.maximum(np.abs(before), np.abs(after))
+            fifth, third = np.abs(_combined(self.estimators, stages) / scale).max(axis=1).tolist()
         if fifth == 0:
             return 0.0
         return h * fifth * (fifth / float(np.hypot(fifth, 0.1 * third)))

@@ -13,12 +13,15 @@ from scipy import sparse
 from scipy.sparse import csgraph
 
 from graphbal.engines import Engine, State, local_engine
+from graphbal.engines.local import DENSE_FILL
 from graphbal.errors import GraphbalError
-from graphbal.solvers._problem import WIDE, Problem
+from graphbal.solvers._problem import WIDE, Problem, span
 
 __all__ = ["SLIVER", "Array", "Dense", "Field", "Integrator", "Point", "Work", "require_length"]
 
 Array = NDArray[np.float64]
+# Full matrices up to this size stay in the cache from pass to pass, and passes are compiled.
+CACHED = 512
 # A step that would leave less than this part of itself to go is stretched to the end.
 SLIVER = 1e-3
 Dense = Callable[[float], Array]
@@ -84,9 +87,17 @@ class Field:
         return self.costs if self.base is None else self.problem.costs
 
     @cached_property
+    def full(self) -> Array | None:
+        """The costs at `base` as a matrix, if it is full and small enough for the cache."""
+        here, n = self.here, self.rates.size
+        if n > CACHED or here.nnz < DENSE_FILL * n**2:
+            return None
+        return here.data.reshape(here.shape) if here.nnz == n * n else here.toarray()
+
+    @cached_property
     def engine(self) -> Engine:
         """The edge passes at `base`."""
-        engine = local_engine(self.here)
+        engine = local_engine(self.here) if self.full is None else _cached_engine(self.full)
         self.work.count(engine)
         return engine
 
@@ -133,13 +144,19 @@ class Field:
         """Return dq/dt."""
         return self.rates * self.force(t, state)
 
+    def patience(self, state: State) -> float:
+        """Return the longest first step: where little moves, a drive may begin to."""
+        if self.drive is None:
+            return np.inf
+        return 1.0 / float((self.rates * state.through).max())
+
     def turn(self, state: State, direction: Array) -> Array:
         """Return how the velocity changes along a direction, −r ∘ L x, in one pass."""
         return -self.rates * state.laplacian_product(direction)
 
     def near(self, q: Array) -> Field:
         """Return the field with its costs moved to q if q is far from where they are."""
-        if np.ptp(q if self.base is None else q - self.base) <= WIDE:
+        if span(q if self.base is None else q - self.base) <= WIDE:
             return self
         return replace(self, base=q)
 
@@ -182,6 +199,18 @@ class Point:
     def q(self) -> Array:
         """Potentials in units of log cost."""
         return self.vectors[0]
+
+
+def _cached_engine(full: Array) -> Engine:
+    """Return the engine that reads a full matrix once a pass."""
+    from graphbal.integrators._kernels import full_products
+
+    def products(x: Array, y: Array) -> tuple[Array, Array]:
+        gathered, scattered = np.empty(x.size), np.empty(x.size)
+        full_products(full, x, y, gathered, scattered)
+        return gathered, scattered
+
+    return Engine(len(full), products)
 
 
 class Integrator(Protocol):

@@ -62,11 +62,16 @@ class Implicit:
         speed = float(np.abs(velocity).max())
         differences = np.zeros((MAX_ORDER + 3, q.size))
         differences[0] = q
-        step = np.inf
+        step = self.field.patience(state)
         if speed > 0:
             # Half the square of the step times the second derivative is to be half the tolerance.
-            turn = _largest(self.field.turn(state, velocity / speed), self._scale(q))
-            step = 0.1 / max(speed, 0.1 * turn**0.5 * speed**0.5)
+            scale = self._scale(q)
+            turn = _largest(self.field.turn(state, velocity / speed), scale)
+            step = min(step, 0.1 / max(speed, 0.1 * turn**0.5 * speed**0.5))
+            if self.field.drive is None:
+                # No correction of order 1 is larger than the prediction: near rest any step will
+                # do over which the velocity as it is does not lead out of the tolerance.
+                step = max(step, SAFETY / (ERROR[1] * _largest(velocity, scale)))
             differences[1] = velocity * step
         return Point("implicit", t, differences, step, 1, 0, self.field.base, state)
 
