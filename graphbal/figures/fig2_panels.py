@@ -63,7 +63,7 @@ def _sum(ax: Axes, own: pd.DataFrame) -> None:
                 f"{row.cost:.2f}",
                 color=INK,
                 width=0.6 + 2 * row.cost / widest,
-                along=0.45 if side == "left" else 0.55,
+                along=_ALONG[side],
             )
 
 
@@ -90,20 +90,18 @@ def _broadcast(ax: Axes, own: pd.DataFrame) -> None:
 
 
 def _update(ax: Axes, own: pd.DataFrame) -> None:
-    rule = "dJᵢⱼ/dt = −γ (gᵢ − gⱼ) Jᵢⱼ\nnumbers: −(gᵢ − gⱼ); dashed: weakens"
+    rule = "dJᵢⱼ/dt = −γ (gᵢ − gⱼ) Jᵢⱼ\nnumbers: −(gᵢ − gⱼ); below 0 it weakens"
     soma = _soma(ax, str(own["neuron"].iloc[0]), "Each synapse compares the two", rule)
     relative = own["rate"] / own["weight"]
     for side, synapses in zip(("left", "right"), _both_ways(own), strict=True):
         for row, disc in _partners(ax, side, synapses):
-            grows = row.rate > 0
             synapse(
                 ax,
                 *_in_order(side, disc, soma),
                 signed(row.rate / row.weight),
-                color=ORANGE if grows else BLUE,
-                style="-" if grows else (0, (3, 1.5)),
+                color=ORANGE if row.rate > 0 else BLUE,
                 width=0.6 + 2 * abs(row.rate / row.weight) / relative.abs().max(),
-                along=0.45 if side == "left" else 0.55,
+                along=_ALONG[side],
             )
 
 
@@ -170,6 +168,7 @@ def _descent(ax: Axes, courses: pd.DataFrame) -> None:
 # ---------------------------------------------------------------------- the neuron shown
 
 Row = Any  # a row of a table, as a named tuple
+_ALONG = {"left": 0.34, "right": 0.55}  # where labels leave arrowheads free
 
 
 def _soma(ax: Axes, text: str, title: str, rule: str, fill: str = "white") -> Circle:
