@@ -235,7 +235,7 @@ def linear_response(
     >>> ring = gb.perturb(gb.ensembles.ring(12, sigma=0), {(0, 1): 1.1})
     >>> response = gb.linear_response(ring, [0.1, 1.0, 10.0])
     >>> flow = gb.flow(ring, (0, 10))
-    >>> bool(response.error(flow).max() < 0.03)
+    >>> bool(response.error(flow).max() < 0.001)
     True
     """
     net = as_network(network)

@@ -158,11 +158,11 @@ CLOSED = [closed_tree, closed_cactus, closed_ring, closed_rank_one, closed_detai
 
 
 @pytest.mark.parametrize("closed", CLOSED)
-def test_closed_forms_agree_with_newton_on_200_random_networks(closed):
-    for seed in range(200 // len(CLOSED)):
+def test_closed_forms_agree_with_newton_on_200_random_networks_of_each_kind(closed):
+    for seed in range(200):
         net, potentials = closed(np.random.default_rng(seed), p=(0.5, 1, 2, 4)[seed % 4])
         newton = gb.balance(net, solver=Newton("direct"), tol=1e-13).potentials
-        np.testing.assert_allclose(np.asarray(potentials), newton, atol=1e-9, err_msg=str(seed))
+        assert np.abs(np.asarray(potentials) - newton).max() <= 1e-9, seed
 
 
 @pytest.mark.parametrize("seed", range(10))
