@@ -179,16 +179,15 @@ def output_noise(
     if network.form != "discrete":
         spread = np.sqrt(2 / np.broadcast_to(network.tau, n))
         Q *= np.outer(spread, spread)
-    in_steps = network.form == "discrete" or dt is not None or substeps != 1
-    delta = euler_step(network, dt, substeps) if in_steps else 0.0
-    if in_steps and network.form != "discrete":
-        A, Q = np.eye(n) + delta * A, delta * Q
-    if in_steps:
-        _require_below(_radius(A), 1.0, "spectral radius")
-        P = linalg.solve_discrete_lyapunov(A, Q, method="bilinear")
-    else:
+    if network.form != "discrete" and dt is None and substeps == 1:
         _require_below(_abscissa(A), 0.0, "spectral abscissa")
         P = linalg.solve_continuous_lyapunov(A, -Q)
+    else:
+        delta = euler_step(network, dt, substeps)
+        if network.form != "discrete":
+            A, Q = np.eye(n) + delta * A, delta * Q
+        _require_below(_radius(A), 1.0, "spectral radius")
+        P = linalg.solve_discrete_lyapunov(A, Q, method="bilinear")
     read = network.w_out
     if network.readout == "rates" and state is not None:
         read = read * network.gains(state)
