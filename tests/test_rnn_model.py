@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 from scipy.integrate import solve_ivp
+from threadpoolctl import threadpool_info, threadpool_limits
 
 import graphbal as gb
 from graphbal.rnn import RecurrentNetwork, as_graph, largest_step, simulate
@@ -117,6 +118,20 @@ def test_blocks_of_trials_make_no_difference():
     np.testing.assert_allclose(whole, np.concatenate(parts), rtol=1e-12)
 
 
+def test_the_number_of_cores_makes_no_difference():
+    net = network(n=300)
+    inputs = inputs_for(net, trials=600, times=5)
+    amounts = {"noise": 0.3, "shared_noise": 0.2, "input_noise": 0.1, "weight_noise": 0.01}
+    together = simulate(net, inputs, 0.1, **amounts)
+    before = threadpool_info()
+    with threadpool_limits(1, "blas"):
+        alone = simulate(net, inputs, 0.1, **amounts)
+    xr.testing.assert_identical(alone.states, together.states)
+    with pytest.raises(gb.InputError, match="overflowed"):
+        simulate(network(n=300, gain=1e100), inputs, 0.1)
+    assert threadpool_info() == before
+
+
 def test_inputs_may_be_one_trial_or_a_data_array_in_any_order():
     net = network()
     inputs = inputs_for(net)
@@ -142,14 +157,11 @@ def test_states_start_where_they_are_told_to():
 # ------------------------------------------------------------------ transformation
 
 
-@settings(max_examples=40, deadline=None)
-@given(
-    st.sampled_from(FORMS),
-    st.sampled_from(HOMOGENEOUS),
-    st.sampled_from(["states", "rates"]),
-    st.integers(0, 10_000),
-    st.floats(0, 2),
-)
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("activation", HOMOGENEOUS)
+@pytest.mark.parametrize("readout", ["states", "rates"])
+@settings(max_examples=4, deadline=None)
+@given(seed=st.integers(0, 10_000), s=st.floats(0, 2))
 def test_outputs_survive_a_transformation_and_states_are_scaled(form, activation, readout, seed, s):
     net = network(form=form, activation=activation, readout=readout, seed=seed, gain=0.7)
     h = s * np.random.default_rng(seed).standard_normal(20)
@@ -345,6 +357,9 @@ def test_bad_networks_are_named(settings, message):
         (np.ones((2, 5, 3)), {"substeps": 0}, "substeps is 0"),
         (np.ones((2, 5, 3)), {"noise": -1.0}, "noise is -1.0"),
         (np.ones((2, 5, 3)), {"noise": [1.0, 2.0]}, r"noise has shape \(2,\)"),
+        (np.ones((2, 5, 3)), {"input_noise": "loud"}, "input_noise must be numbers"),
+        (np.ones((2, 5, 3)), {"initial": ["a"] * 20}, "initial must be numbers"),
+        ("stimulus", {}, "the inputs must be numbers"),
         (np.ones((2, 5, 3)), {"weight_noise": -1.0}, "weight_noise is -1.0"),
         (np.ones((2, 5, 3)), {"initial": np.ones(3)}, r"initial has shape \(3,\)"),
         (np.ones((2, 5, 3)), {"initial": np.full(20, np.inf)}, "neuron 0 is not finite"),
