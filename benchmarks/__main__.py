@@ -27,6 +27,7 @@ PARTS = (
     "memory",
     "modes",
     "flow",
+    "simulation",
     "training",
     "endtoend",
     "startup",
