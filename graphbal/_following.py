@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import linalg
+from scipy import linalg, sparse
 
 from graphbal.engines import State
 from graphbal.errors import ConvergenceWarning
@@ -20,7 +20,7 @@ from graphbal.integrators import Dense, Leg, Point
 from graphbal.solvers._problem import relative_imbalance
 from graphbal.trajectory import Trajectory
 
-__all__ = ["follow"]
+__all__ = ["follow", "own_costs"]
 
 Array = NDArray[np.float64]
 
@@ -73,7 +73,7 @@ class _Record:
         self.asked = None if self.times is None else self.times.tolist()
         moving = self.course.rates > 0
         self.free = slice(None) if moving.all() else moving
-        self.unchanging = float(so_far.network.costs.diagonal().sum())
+        self.unchanging = float(own_costs(so_far.network.costs).sum())
         self.rows: list[tuple[float, Array, tuple[float, float, float]]] = []
         self.pieces: list[tuple[float, Dense]] | None = []
         self.kept = 0
@@ -209,6 +209,13 @@ class _Record:
         if until is not None:
             return f"Not balanced to {until:.1e} when the end was reached, t = {t:.6g}."
         return f"Finished at t = {t:.6g}."
+
+
+def own_costs(costs: sparse.csr_array) -> Array:
+    """Return the costs of self-connections, by neuron."""
+    n = costs.shape[0]
+    own: Array = costs.data[:: n + 1] if costs.nnz == n * n else costs.diagonal()
+    return own
 
 
 def _reporting(

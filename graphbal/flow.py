@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
-from graphbal._following import follow
+from graphbal._following import follow, own_costs
 from graphbal.convert import as_network
 from graphbal.errors import InputError
 from graphbal.integrators import Course, Jump, Point
@@ -280,13 +280,11 @@ def _jumps(
 def without_self_connections(costs: sparse.csr_array) -> sparse.csr_array:
     """Return the costs with a diagonal of zeros, every other synapse in its place."""
     n = costs.shape[0]
-    is_full = costs.nnz == n * n
-    own = costs.data[:: n + 1] if is_full else costs.diagonal()
-    if not own.any():
+    if not own_costs(costs).any():
         return costs
     cleared = copy(costs)  # shares the indices
     cleared.data = costs.data.copy()
-    if is_full:
+    if costs.nnz == n * n:
         cleared.data[:: n + 1] = 0.0
     else:
         cleared.data[np.repeat(np.arange(n), np.diff(costs.indptr)) == costs.indices] = 0.0

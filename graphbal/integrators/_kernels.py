@@ -39,14 +39,14 @@ def full_products(costs: Array, x: Array, y: Array, gathered: Array, scattered: 
 @njit(cache=True, nogil=True, error_model="numpy")
 def full_stages(
     costs: Array, rates: Array, q: Array, h: float, table: Array, first: int, stages: Array
-) -> tuple[Array, Array, Array, Array]:
+) -> Array:
     """Fill the stages from `first` on of a step h from q, a pass for each row of the table.
 
-    Returns the potentials of the last with their gain e^q, incoming and outgoing costs.
+    Returns, of the last, potentials, gain e^q, loss e^−q, incoming and outgoing costs.
     """
     n = q.size
-    moved, gain, loss = np.empty(n), np.empty(n), np.empty(n)
-    incoming, outgoing = np.empty(n), np.empty(n)
+    last = np.empty((5, n))
+    moved, gain, loss, incoming, outgoing = last[0], last[1], last[2], last[3], last[4]
     for row in range(len(table)):
         k = first + row
         moved[:] = 0.0
@@ -64,7 +64,7 @@ def full_stages(
             incoming[i] *= loss[i]
             outgoing[i] *= gain[i]
             stages[k, i] = rates[i] * (incoming[i] - outgoing[i])
-    return moved, gain, incoming, outgoing
+    return last
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -165,4 +165,6 @@ def _watched(point: Point, field: Field, bound: float) -> tuple[Point, bool]:
     strained = point.equal_steps + 1 if strain > STRAINED else 0
     is_stiff = strain > UNSTABLE or strained > LONG
     far = bound - point.t > NEARBY * point.step
-    return replace(point, state=state, equal_steps=strained), is_stiff and far
+    if state is not point.state or strained != point.equal_steps:
+        point = replace(point, state=state, equal_steps=strained)
+    return point, is_stiff and far

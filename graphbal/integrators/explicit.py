@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import hypot
 
 import numpy as np
 
@@ -88,13 +89,10 @@ class Explicit:
 
     def _stages_of_full(self, point: Point, h: float, stages: Array) -> tuple[Array, Array, State]:
         field, base = self.field, self._base
-        moved, gain, incoming, outgoing = self._fill(point, h, self.table, 1, stages)
-        state = State(field.engine, moved, incoming, outgoing, gain, 1 / gain)
-        return stages, moved + base, state
+        moved, gain, loss, incoming, outgoing = self._fill(point, h, self.table, 1, stages)
+        return stages, moved + base, State(field.engine, moved, incoming, outgoing, gain, loss)
 
-    def _fill(
-        self, point: Point, h: float, table: Array, first: int, stages: Array
-    ) -> tuple[Array, Array, Array, Array]:
+    def _fill(self, point: Point, h: float, table: Array, first: int, stages: Array) -> Array:
         from graphbal.integrators._kernels import full_stages
 
         self.field.engine.n_passes += len(table)
@@ -118,7 +116,7 @@ class Explicit:
             fifth, third = np.abs(_combined(self.estimators, stages) / scale).max(axis=1).tolist()
         if fifth == 0:
             return 0.0
-        return h * fifth * (fifth / float(np.hypot(fifth, 0.1 * third)))
+        return h * fifth * (fifth / hypot(fifth, 0.1 * third))
 
     def _between(self, before: Point, after: Point, stages: Array) -> Dense:
         parts: Array | None = None
