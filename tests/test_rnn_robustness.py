@@ -134,6 +134,13 @@ def test_a_task_gives_each_seed_trials_of_its_own_and_the_time_step():
     assert len(loss_against_noise({"a": in_steps}, task, [0.1], seeds=2).losses) == 2
 
 
+def test_progress_changes_nothing_and_is_silent_without_a_terminal(capfd):
+    call = {"networks": {"net": network()}, "task": batch(), "levels": [0.1], "dt": 0.2}
+    shown = loss_against_noise(**call, progress=True).losses
+    assert capfd.readouterr() == ("", "")
+    pd.testing.assert_frame_equal(shown, loss_against_noise(**call).losses)
+
+
 # ------------------------------------------------------------------ pairing and ratios
 
 

@@ -286,4 +286,6 @@ def _shown(seeds: list[int], progress: bool) -> Iterable[int]:
     from rich.console import Console
     from rich.progress import track
 
-    return track(seeds, description="noise", console=Console(stderr=True), transient=True)
+    console = Console(stderr=True)
+    hidden = not console.is_terminal
+    return track(seeds, "noise", console=console, transient=True, disable=hidden)
