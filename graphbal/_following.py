@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from scipy import linalg, sparse
 
 from graphbal.engines import State
-from graphbal.errors import ConvergenceWarning
+from graphbal.errors import ConvergenceWarning, InputError
 from graphbal.integrators import Dense, Leg, Point
 from graphbal.solvers._problem import relative_imbalance
 from graphbal.trajectory import Trajectory
@@ -39,6 +39,8 @@ def follow(
     """Continue a trajectory to the time `end`; see `flow` and `Trajectory.resume`."""
     record = _Record(so_far, end)
     path = None if checkpoint is None else Path(checkpoint)
+    if path is not None and not path.parent.is_dir():  # rather now than after a minute
+        raise InputError(f"the checkpoint {path} has no folder to be written into; make it first")
     saved = time.monotonic()
     try:
         with _reporting(progress, so_far.course.t, end) as report:

@@ -108,6 +108,8 @@ def effective_conductance(network: Any, pairs: Iterable[tuple[Any, Any]]) -> pd.
     [2.0]
     """
     net = as_network(network)
+    if not isinstance(pairs, Iterable):
+        raise InputError(f"the pairs are {pairs!r}; give a list of pairs (a, b)")
     pairs = list(pairs)
     for pair in pairs:
         if not (isinstance(pair, tuple) and len(pair) == 2):

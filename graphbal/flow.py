@@ -251,6 +251,10 @@ def _jumps(
     end: float,
 ) -> tuple[Jump, ...]:
     jumps: list[Jump] = []
+    if not isinstance(perturbations or {}, Mapping):
+        raise InputError(
+            f"the perturbations are {perturbations!r}; give {{time: {{(pre, post): factor}}}}"
+        )
     for t, factors in (perturbations or {}).items():
         if not (isinstance(t, Real) and begin <= t < end):
             raise InputError(
@@ -261,6 +265,7 @@ def _jumps(
             raise InputError(
                 f"the perturbation at t = {t:g} is {factors!r}; give {{(pre, post): factor}}"
             )
+        synapses = synapse_positions(net, list(factors))
         for (pre, post), factor in factors.items():
             if not (isinstance(factor, Real) and np.isfinite(factor) and factor >= 0):
                 raise InputError(
@@ -273,7 +278,7 @@ def _jumps(
                     "the flow does not feel"
                 )
         values = np.array(list(factors.values()), dtype=np.float64)
-        jumps.append(Jump(float(t), synapse_positions(net, list(factors)), values))
+        jumps.append(Jump(float(t), synapses, values))
     return tuple(sorted(jumps, key=lambda jump: jump.t))
 
 

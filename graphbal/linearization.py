@@ -239,7 +239,10 @@ def linear_response(
     True
     """
     net = as_network(network)
-    times = np.atleast_1d(np.asarray(t, dtype=np.float64))
+    try:
+        times = np.atleast_1d(np.asarray(t, dtype=np.float64))
+    except (TypeError, ValueError) as error:
+        raise InputError(f"the times must be numbers: {error}") from error
     if times.ndim != 1 or not np.isfinite(times).all() or (times < 0).any():
         raise InputError("the times must be numbers from 0 on, one or a list of them")
     if not (isinstance(rate, Real) and np.isfinite(rate) and rate > 0):

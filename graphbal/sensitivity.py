@@ -149,9 +149,13 @@ class Sensitivity:
         """
         pairs = list(synapses)
         at = synapse_positions(self.equilibrium.original, pairs)
-        columns = pd.MultiIndex.from_tuples(pairs, names=("pre", "post"))
-        responses = np.column_stack([self._response(entry, 1.0) for entry in at[:, None]])
-        return pd.DataFrame(responses, index=self.equilibrium.original.neurons, columns=columns)
+        neurons = self.equilibrium.original.neurons
+        ends = [[pair[end] for pair in pairs] for end in (0, 1)]
+        responses = np.empty((neurons.size, at.size))
+        for column, synapse in zip(responses.T, at[:, None], strict=True):
+            column[:] = self._response(synapse, 1.0)
+        columns = pd.MultiIndex.from_arrays(ends, names=("pre", "post"))
+        return pd.DataFrame(responses, index=neurons, columns=columns)
 
     def predict(self, factors: Mapping[tuple[Any, Any], float]) -> pd.Series:
         r"""Predict how potentials change when costs of synapses are multiplied, to first order.
@@ -173,13 +177,15 @@ class Sensitivity:
         InputError
             If a synapse does not exist, or a factor is not above 0.
         """
+        if not isinstance(factors, Mapping):
+            raise InputError(f"the factors are {factors!r}; give {{(pre, post): factor}}")
+        at = synapse_positions(self.equilibrium.original, list(factors))
         for (pre, post), factor in factors.items():
             if not (isinstance(factor, Real) and np.isfinite(factor) and factor > 0):
                 raise InputError(
                     f"the factor of the synapse {pre!r} → {post!r} is {factor!r}; its logarithm "
                     "is needed, so it must be a finite number above 0"
                 )
-        at = synapse_positions(self.equilibrium.original, list(factors))
         change = self._response(at, np.log(np.array(list(factors.values()), dtype=np.float64)))
         return pd.Series(change, index=self.equilibrium.original.neurons, name="change")
 

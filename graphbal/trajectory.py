@@ -6,6 +6,7 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -125,7 +126,7 @@ class Trajectory:
             If the flow has not come to that time.
         """
         first, last = self.course.t, self.point.t
-        if not first <= t <= last:
+        if not (isinstance(t, Real) and first <= t <= last):
             raise InputError(f"the trajectory runs from t = {first:g} to {last:g}; t is {t!r}")
         return pd.Series(self._q(float(t)) / self.network.p, self.network.neurons, name=t)
 

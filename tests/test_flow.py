@@ -404,8 +404,9 @@ def test_at_and_t_eval_read_the_same_solution_between_steps(method):
     bare = gb.trajectory.Trajectory(**{**vars(asked), "pieces": ()})
     for t in (0.5 * times[0], 0.07, 0.1, 0.3, 4.0):
         assert bare.at(t).to_numpy() == pytest.approx(fine.at(t).to_numpy(), abs=2e-5)
-    with pytest.raises(gb.InputError, match="runs from t = 0 to 5"):
-        steps.at(5.1)
+    for t in (5.1, -1, np.nan, "x"):
+        with pytest.raises(gb.InputError, match="runs from t = 0 to 5"):
+            steps.at(t)
 
 
 def test_progress_is_told_and_shown(capsys):
@@ -512,6 +513,7 @@ PAIR = [[0, 2.0], [1.0, 0]]
         ({"t_span": (0, np.inf)}, "must be finite"),
         ({"t_span": (np.nan, 1)}, "must be finite"),
         ({"t_span": 3}, "give two times"),
+        ({"t_span": ()}, "give two times"),
         ({"t_eval": [0, 2]}, "holds 2, which is outside the span 0 to 1"),
         ({"t_eval": [-1, 0]}, "holds -1"),
         ({"t_eval": [0, np.nan]}, "holds nan"),
@@ -538,8 +540,12 @@ PAIR = [[0, 2.0], [1.0, 0]]
         ({"perturbations": {0.5: {}}}, "give {(pre, post): factor}"),
         ({"perturbations": {0.5: {(0, 1): -2.0}}}, "0 → 1 at t = 0.5 is -2.0"),
         ({"perturbations": {0.5: {(0, 2): 2.0}}}, "no neuron labelled 2"),
-        ({"perturbations": {0.5: {(0, 0): 2.0}}}, "does not feel"),
+        ({"perturbations": {0.5: {(0, 0): 2.0}}}, "no synapse 0 → 0"),
         ({"perturbations": {0.5: {"ab": 2.0}}}, "is not a synapse"),
+        ({"perturbations": {0.5: {(0, 1, 1): 2.0}}}, "(0, 1, 1) is not a synapse"),
+        ({"perturbations": {0.5: {7: 2.0}}}, "7 is not a synapse"),
+        ({"perturbations": [(0.5, (0, 1))]}, "give {time: {(pre, post): factor}}"),
+        ({"checkpoint": "nowhere/flow.parquet"}, "nowhere/flow.parquet has no folder"),
     ],
 )
 def test_bad_input_is_named(arguments, message):
@@ -553,6 +559,8 @@ def test_unknown_synapses_are_named():
         gb.flow(np.eye(3, k=-1), (0, 1), perturbations={0.5: {(1, 2): 2.0, (2, 0): 1.0}})
     with pytest.raises(gb.InputError, match="no synapse 2 → 1"):
         gb.flow(np.eye(3, k=-1), (0, 1)).costs([(2, 1)])
+    with pytest.raises(gb.InputError, match="self-connection of 0, which the flow does not feel"):
+        gb.flow([[1.0, 2.0], [1.0, 0]], (0, 1), perturbations={0.5: {(0, 0): 2.0}})
 
 
 def test_a_drive_that_is_not_smooth_is_said():

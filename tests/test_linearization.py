@@ -368,6 +368,7 @@ def test_few_modes_and_the_rest_end_where_all_modes_end():
     [
         (-1.0, {}, "from 0 on"),
         (np.nan, {}, "from 0 on"),
+        ("soon", {}, "must be numbers"),
         ([[1.0]], {}, "from 0 on"),
         (1.0, {"rate": 0}, "rate is 0"),
         (1.0, {"k": 12}, "from 1 to 11"),

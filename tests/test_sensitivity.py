@@ -144,6 +144,7 @@ def test_several_synapses_at_once_and_their_prediction():
     chosen = synapses(net, 3)
     table = sens.to_many(chosen)
     assert table.columns.tolist() == chosen
+    assert sens.to_many([]).shape == (net.n_neurons, 0)
     factors = dict(zip(chosen, (1.002, 0.999, 1.001), strict=True))
     predicted = sens.predict(factors)
     assert np.allclose(predicted, table @ np.log(list(factors.values())), rtol=0, atol=1e-12)
@@ -197,6 +198,8 @@ def test_sensitivity_of_a_network_balances_it_first():
         (lambda s: s.most_influential(3, on="x"), "'x'"),
         (lambda s: s.predict({(0, 1): 0.0}), "above 0"),
         (lambda s: s.predict({(0, 1): np.nan}), "is nan"),
+        (lambda s: s.predict({(0, 1, 2): 2.0}), "is not a synapse"),
+        (lambda s: s.predict([(0, 1)]), "give {"),
     ],
 )
 def test_bad_questions_are_named(ask, message):
@@ -244,7 +247,8 @@ def test_effective_conductance_around_a_ring(n):
 
 
 @pytest.mark.parametrize(
-    ("pairs", "message"), [([(0, "x")], "'x'"), ([0, 1], "not a pair"), (["ab"], "not a pair")]
+    ("pairs", "message"),
+    [([(0, "x")], "'x'"), ([0, 1], "not a pair"), (["ab"], "not a pair"), (7, "give a list")],
 )
 def test_bad_pairs_are_named(pairs, message):
     with pytest.raises(InputError, match=message):
