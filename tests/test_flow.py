@@ -455,6 +455,20 @@ def test_interrupted_flow_resumes_to_the_last_bit(tmp_path, method, t_eval):
     assert resumed.stats["steps"] == whole.stats["steps"]
 
 
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("t_eval", [None, np.linspace(0, 3, 13)])
+def test_interrupted_flow_of_a_full_matrix_resumes_to_the_last_bit(tmp_path, method, t_eval):
+    net, path = ensembles.dense_gaussian(100, seed=1), tmp_path / "flow.parquet"
+    options = {"method": method, "t_eval": t_eval}
+    whole = gb.flow(net, (0, 3), **options)
+    with pytest.raises(KeyboardInterrupt):
+        gb.flow(net, (0, 3), progress=interrupt_after(0.05), checkpoint=path, **options)
+    resumed = gb.Trajectory.load(path, net).resume(3)
+    assert np.array_equal(resumed.t, whole.t)
+    assert np.array_equal(resumed.h, whole.h)
+    assert np.array_equal(resumed.measures, whole.measures)
+
+
 def test_a_finished_flow_goes_on(tmp_path):
     net = ensembles.random_network(30, 5, sigma=1)
     push = np.random.default_rng(0).standard_normal(30)

@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["full_products", "full_stages", "largest_errors"]
+__all__ = ["full_products", "full_stages", "full_state", "largest_errors"]
 
 Array = NDArray[np.float64]
 
@@ -37,34 +37,49 @@ def full_products(costs: Array, x: Array, y: Array, gathered: Array, scattered: 
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
+def full_state(costs: Array, q: Array, state: Array) -> None:
+    """Compute gain e^q, loss e^−q, incoming and outgoing costs at potentials q, a row each."""
+    gain, loss, incoming, outgoing = state[0], state[1], state[2], state[3]
+    for i in range(q.size):
+        gain[i] = np.exp(q[i])
+        loss[i] = 1.0 / gain[i]
+    full_products(costs, gain, loss, incoming, outgoing)
+    for i in range(q.size):
+        incoming[i] *= loss[i]
+        outgoing[i] *= gain[i]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
 def full_stages(
-    costs: Array, rates: Array, q: Array, h: float, table: Array, first: int, stages: Array
-) -> Array:
+    costs: Array,
+    rates: Array,
+    q: Array,
+    base: Array,
+    h: float,
+    table: Array,
+    first: int,
+    stages: Array,
+) -> tuple[Array, Array]:
     """Fill the stages from `first` on of a step h from q, a pass for each row of the table.
 
-    Returns, of the last, potentials, gain e^q, loss e^−q, incoming and outgoing costs.
+    Costs are those at `base`. Returns the potentials of the last stage and their `full_state`.
     """
-    n = q.size
-    last = np.empty((5, n))
-    moved, gain, loss, incoming, outgoing = last[0], last[1], last[2], last[3], last[4]
+    moved, here, state = np.empty(q.size), np.empty(q.size), np.empty((4, q.size))
     for row in range(len(table)):
         k = first + row
         moved[:] = 0.0
         for past in range(k):
             if table[row, past] != 0.0:
                 weight = h * table[row, past]
-                for i in range(n):
+                for i in range(q.size):
                     moved[i] += weight * stages[past, i]
-        for i in range(n):
+        for i in range(q.size):
             moved[i] += q[i]
-            gain[i] = np.exp(moved[i])
-            loss[i] = 1.0 / gain[i]
-        full_products(costs, gain, loss, incoming, outgoing)
-        for i in range(n):
-            incoming[i] *= loss[i]
-            outgoing[i] *= gain[i]
-            stages[k, i] = rates[i] * (incoming[i] - outgoing[i])
-    return last
+            here[i] = moved[i] - base[i]
+        full_state(costs, here, state)
+        for i in range(q.size):
+            stages[k, i] = rates[i] * (state[2, i] - state[3, i])
+    return moved, state
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

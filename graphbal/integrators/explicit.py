@@ -36,6 +36,7 @@ class Explicit:
         self.table = np.vstack([DOP853.A[1:], DOP853.B])
         self.estimators = np.stack([DOP853.E5, DOP853.E3])
         self.full = field.full if field.drive is None else None  # steps on it are compiled
+        self.base = np.zeros_like(field.rates) if field.base is None else field.base
 
     def start(self, t: float, q: Array) -> Point:
         """Return the point from which to begin at potentials q; two passes."""
@@ -88,20 +89,19 @@ class Explicit:
         return stages, q, moved
 
     def _stages_of_full(self, point: Point, h: float, stages: Array) -> tuple[Array, Array, State]:
-        field, base = self.field, self._base
-        moved, gain, loss, incoming, outgoing = self._fill(point, h, self.table, 1, stages)
-        return stages, moved + base, State(field.engine, moved, incoming, outgoing, gain, loss)
+        q, state = self._fill(point, h, self.table, 1, stages)
+        gain, loss, incoming, outgoing = state
+        moved = State(self.field.engine, q - self.base, incoming, outgoing, gain, loss)
+        return stages, q, moved
 
-    def _fill(self, point: Point, h: float, table: Array, first: int, stages: Array) -> Array:
+    def _fill(
+        self, point: Point, h: float, table: Array, first: int, stages: Array
+    ) -> tuple[Array, Array]:
         from graphbal.integrators._kernels import full_stages
 
-        self.field.engine.n_passes += len(table)
-        rates, q = self.field.rates, point.q - self._base
-        return full_stages(self.full, rates, q, h, table, first, stages)
-
-    @property
-    def _base(self) -> Array | float:
-        return 0.0 if self.field.base is None else self.field.base
+        field = self.field
+        field.engine.n_passes += len(table)
+        return full_stages(self.full, field.rates, point.q, self.base, h, table, first, stages)
 
     def _error(self, stages: Array, h: float, before: Array, after: Array) -> float:
         """Return the error over the tolerance, at the neuron where it is largest."""

@@ -133,7 +133,15 @@ class Field:
 
     def at(self, q: Array) -> State:
         """Return the state of the network at potentials q, in one pass."""
-        return self.engine.at(q if self.base is None else q - self.base)
+        here = q if self.base is None else q - self.base
+        if self.full is None:
+            return self.engine.at(here)
+        from graphbal.integrators._kernels import full_state
+
+        self.engine.n_passes += 1
+        gain, loss, incoming, outgoing = state = np.empty((4, q.size))
+        full_state(self.full, here, state)
+        return State(self.engine, here, incoming, outgoing, gain, loss)
 
     def force(self, t: float, state: State) -> Array:
         """Return g + d(t)."""
