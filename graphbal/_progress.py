@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-__all__ = ["flow_bar", "imbalance_bar", "modes_bar", "training_bar"]
+__all__ = ["flow_bar", "imbalance_bar", "modes_bar", "steps_bar", "training_bar"]
 
 
 @contextmanager
@@ -100,6 +100,17 @@ def training_bar(n_iterations: int) -> Iterator[Callable[[int, float], None]]:
             bar.update(task, completed=done, loss=loss)
 
         yield report
+
+
+@contextmanager
+def steps_bar(description: str, total: int) -> Iterator[Callable[[], None]]:
+    """Show on standard error how many of so many like steps are done.
+
+    Yields the callable to call after each. Nothing is drawn if standard error is not a terminal.
+    """
+    with _bar("{task.completed:.0f} of {task.total:.0f}") as bar:
+        task = bar.add_task(description, total=total)
+        yield lambda: bar.advance(task)
 
 
 @contextmanager

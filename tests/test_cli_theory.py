@@ -371,7 +371,7 @@ def test_reproduce_writes_one_figure_into_the_folder(tmp_path):
 def test_reproduce_ends_with_3_where_a_claim_does_not_hold(tmp_path, monkeypatch):
     figures_room = importlib.import_module("graphbal.figures")
 
-    def reproduced(name, folder, preset, seed):
+    def reproduced(name, folder, preset, seed, progress):
         claims = [
             {"claim": "one", "measured": 1.0, "expected": 1.0, "holds": True},
             {
@@ -386,7 +386,7 @@ def test_reproduce_ends_with_3_where_a_claim_does_not_hold(tmp_path, monkeypatch
     monkeypatch.setattr(figures_room, "reproduce", reproduced)
     result = run("reproduce", "all", "-o", tmp_path, "--json")
     assert result.exit_code == 3
-    assert "2 claim(s)" in result.stderr
+    assert "3 claim(s)" in result.stderr
     facts = json.loads(result.stdout)
     assert [claim["holds"] for claim in facts["fig5"]] == [True, False]
     assert list(facts) == list(figures_room.FIGURES)
@@ -408,7 +408,7 @@ def test_reproduce_takes_a_preset_and_a_seed(tmp_path, monkeypatch):
     monkeypatch.setattr(figures_room, "reproduce", reproduced)
     options = ("--preset", "quick", "--seed", "3")
     assert run("reproduce", "fig1", "-o", tmp_path, *options).exit_code == 0
-    assert asked == {"fig1": {"preset": "quick", "seed": 3}}
+    assert asked == {"fig1": {"preset": "quick", "seed": 3, "progress": False}}
 
 
 def test_an_unknown_figure_is_one_line_and_nothing_is_drawn(tmp_path):

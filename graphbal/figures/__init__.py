@@ -22,10 +22,12 @@ import pandas as pd
 from graphbal.errors import InputError
 from graphbal.figures._claims import Claim
 
-__all__ = ["FIGURES", "Claim", "Reproduction", "reproduce"]
+__all__ = ["FIGURES", "LONG", "PRESETS", "Claim", "Reproduction", "reproduce"]
 
-FIGURES = ("fig1", "fig2", "fig3", "fig5")
-_PRESETS = ("paper", "quick")
+FIGURES = ("fig1", "fig2", "fig3", "fig4", "fig5")
+PRESETS = ("quick", "standard", "paper")
+# Those that take minutes: they show progress and keep what they have computed.
+LONG = ("fig4",)
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +63,12 @@ class Reproduction:
 
 
 def reproduce(
-    name: str, folder: str | os.PathLike[str], *, preset: str = "paper", seed: int = 0
+    name: str,
+    folder: str | os.PathLike[str],
+    *,
+    preset: str = "standard",
+    seed: int = 0,
+    progress: bool = False,
 ) -> Reproduction:
     """Compute and draw a figure, and check what its caption states.
 
@@ -77,13 +84,20 @@ def reproduce(
         - ``"fig1"``: a network and its transform, which compute the same with and without noise.
         - ``"fig2"``: the local computation of a neuron and its synapses.
         - ``"fig3"``: the single synapse and the reciprocal pair.
+        - ``"fig4"``: balance in training, and the robustness of balanced networks to noise. Needs
+          ``pip install 'graphbal[train]'``; keeps its trained networks in the folder
+          ``training``, and trains none of them again that is there.
         - ``"fig5"``: a potentiated synapse on a ring of 12 neurons.
     folder : path
         Where to write; made if it is not there.
-    preset : {"paper", "quick"}
-        How much to compute. Figures 2, 3 and 5 are the same in both.
+    preset : {"quick", "standard", "paper"}
+        How much to compute: of fig4, less than a minute, a few minutes, and the exact recipe of the
+        paper. Figures 2, 3 and 5 are the same in all.
     seed : int
-        Seed of what is drawn at random: the noise of fig1, the network of fig2.
+        Seed of what is drawn at random: the noise of fig1, the network of fig2, weights, trials and
+        noise of fig4.
+    progress : bool
+        Whether to show progress bars on standard error where it takes minutes.
 
     Returns
     -------
@@ -92,8 +106,8 @@ def reproduce(
     Raises
     ------
     InputError
-        If there is no such figure or preset, the seed is not a whole number from 0, or the folder
-        cannot be made.
+        If there is no such figure or preset, the seed is not a whole number from 0, the folder
+        cannot be made, or JAX and Optax are needed and not there.
 
     References
     ----------
@@ -110,8 +124,8 @@ def reproduce(
     """
     if name not in FIGURES:
         raise InputError(f"there is no figure {name!r} to reproduce; give one of {_list(FIGURES)}")
-    if preset not in _PRESETS:
-        raise InputError(f"there is no preset {preset!r}; give one of {_list(_PRESETS)}")
+    if preset not in PRESETS:
+        raise InputError(f"there is no preset {preset!r}; give one of {_list(PRESETS)}")
     if not isinstance(seed, Integral) or seed < 0:
         raise InputError(f"the seed is {seed!r}; it must be a whole number from 0")
     folder = Path(folder)
@@ -123,7 +137,8 @@ def reproduce(
     from graphbal.figures import _files, _style
 
     figure = import_module(f"graphbal.figures.{name}")
-    data = figure.compute(preset=preset, seed=int(seed))
+    kept = {"folder": folder / "training", "progress": progress} if name in LONG else {}
+    data = figure.compute(preset=preset, seed=int(seed), **kept)
     claims = figure.claims(data)
     with _style.journal():
         files = _files.write(name, folder, figure.draw(data), data, claims)

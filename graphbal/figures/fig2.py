@@ -41,7 +41,7 @@ __all__ = ["claims", "compute", "draw"]
 _BALANCED, _LONG = 1e-9, 1e6  # neuron imbalance that counts as balanced, and time to get there
 
 
-def compute(*, preset: str = "paper", seed: int = 0) -> dict[str, pd.DataFrame]:
+def compute(*, preset: str = "standard", seed: int = 0) -> dict[str, pd.DataFrame]:
     """Return the data of each panel: a random network of seven neurons and its signals.
 
     Parameters

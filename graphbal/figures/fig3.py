@@ -43,7 +43,7 @@ _FLOW_LINES = (-1.2, -0.6, 0.0, 0.6, 1.2)  # their h₁ + h₂
 _TIGHT: Any = {"rtol": 1e-11, "atol": 1e-12}
 
 
-def compute(*, preset: str = "paper", seed: int = 0) -> dict[str, pd.DataFrame]:
+def compute(*, preset: str = "standard", seed: int = 0) -> dict[str, pd.DataFrame]:
     """Return the data of each panel; nothing in it is random.
 
     Parameters

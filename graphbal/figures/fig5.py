@@ -53,7 +53,7 @@ _TIMES = np.concatenate([[0.0], np.logspace(-3, 1.5, 181)])
 _TIGHT: Any = {"rtol": 1e-11, "atol": 1e-13}
 
 
-def compute(*, preset: str = "paper", seed: int = 0) -> dict[str, pd.DataFrame]:
+def compute(*, preset: str = "standard", seed: int = 0) -> dict[str, pd.DataFrame]:
     """Return the data of each panel; nothing in it is random.
 
     Parameters

@@ -325,16 +325,14 @@ def _on_all_cores(run: Callable[[int], None], n_blocks: int) -> None:
     A product shared among cores, with all else done by one of them, would pass the states from
     cache to cache at every step, which takes as long as the product.
     """
-    if n_blocks == 1:
-        run(0)
+    blas = _blas()
+    cores = max((each.num_threads for each in blas.lib_controllers), default=os.cpu_count() or 1)
+    if n_blocks == 1 or cores == 1:
+        for k in range(n_blocks):
+            run(k)
         return
-    with _BLAS:
-        blas = _blas()
-        cores = max(
-            (each.num_threads for each in blas.lib_controllers), default=os.cpu_count() or 1
-        )
-        with blas.limit(limits=1), ThreadPoolExecutor(cores) as pool:
-            list(pool.map(run, range(n_blocks)))
+    with _BLAS, blas.limit(limits=1), ThreadPoolExecutor(cores) as pool:
+        list(pool.map(run, range(n_blocks)))
 
 
 def run_block(
