@@ -72,7 +72,7 @@ def _training(ax: Axes, table: pd.DataFrame, networks: pd.DataFrame) -> None:
             elinewidth=0.9,
         )
     ax.errorbar([], [], yerr=[], fmt="_", color=INK, label="rows permuted, ± 2 sd")
-    ax.set_xticks([tick for tick in ax.get_xticks() if 0 <= tick <= end])
+    ax.set_xticks([tick for tick in ax.get_xticks() if 0 <= tick <= 1.01 * end])
     ax.set(xlabel="iteration of training", ylabel="neural gradients ‖g‖", ylim=(0, None))
     legend_above(ax, 4)
 
@@ -98,7 +98,7 @@ def _ratios(ax: Axes, table: pd.DataFrame, networks: pd.DataFrame) -> None:
     )
     legend_above(ax, 1)
     shown = networks[networks["penalty"] == SHOWN_PENALTY]
-    inset = ax.inset_axes((0.55, 0.16, 0.2, 0.27))
+    inset = ax.inset_axes((0.7, 0.11, 0.2, 0.24))
     for row in shown.itertuples():
         inset.plot(
             [0, 1],
