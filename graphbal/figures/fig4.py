@@ -289,18 +289,12 @@ def _train(
         with ThreadPoolExecutor(os.cpu_count()) as pool:
             futures = {job: pool.submit(run, job) for job in jobs}
             try:
-                wait(futures.values(), return_when=FIRST_EXCEPTION)
-                return {job: future.result() for job, future in _failed_first(futures)}
+                for future in wait(futures.values(), return_when=FIRST_EXCEPTION).done:
+                    future.result()  # raises what it failed with
+                return {job: future.result() for job, future in futures.items()}
             finally:
                 stopped.set()  # whatever still trains leaves its checkpoint
                 pool.shutdown(cancel_futures=True)
-
-
-def _failed_first(futures: dict[Any, Any]) -> list[tuple[Any, Any]]:
-    """Return futures in order, unless one has failed, which then comes first."""
-    return sorted(
-        futures.items(), key=lambda item: not (item[1].done() and item[1].exception() is not None)
-    )
 
 
 def _initial(n: int, seed: int) -> rnn.RecurrentNetwork:

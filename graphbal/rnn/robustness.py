@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from numbers import Integral, Real
 from typing import Any
@@ -12,6 +13,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
+from graphbal._progress import steps_bar
 from graphbal.errors import InputError
 from graphbal.rnn.model import RecurrentNetwork, _array
 from graphbal.rnn.simulation import simulate
@@ -280,12 +282,9 @@ def _trials(task: Any) -> _Trials:
     return _Trials(inputs, targets, np.broadcast_to(mask[..., None], targets.shape), members)
 
 
-def _shown(seeds: list[int], progress: bool) -> Iterable[int]:
-    if not progress:
-        return seeds
-    from rich.console import Console
-    from rich.progress import track
-
-    console = Console(stderr=True)
-    hidden = not console.is_terminal
-    return track(seeds, "noise", console=console, transient=True, disable=hidden)
+def _shown(seeds: list[int], progress: bool) -> Iterator[int]:
+    bar = steps_bar("noise", len(seeds)) if progress else nullcontext(lambda: None)
+    with bar as step:
+        for seed in seeds:
+            yield seed
+            step()

@@ -133,7 +133,7 @@ class ContextIntegration:
     n_outputs = 2
 
     def __post_init__(self) -> None:
-        _require_count("n_times", self.n_times)
+        require_count("n_times", self.n_times)
         _require_number("noise", self.noise, 0)
         _require_step(self.dt)
 
@@ -217,8 +217,8 @@ class PerceptualIntegration:
             raise InputError(
                 f"coherences are {self.coherences!r}; they must be above 0 and at most 1"
             )
-        _require_count("n_stimulus", self.n_stimulus)
-        _require_count("n_response", self.n_response)
+        require_count("n_stimulus", self.n_stimulus)
+        require_count("n_response", self.n_response)
         _require_number("noise", self.noise, 0)
         _require_step(self.dt)
 
@@ -300,10 +300,10 @@ class DelayedMatch:
     n_outputs = 1
 
     def __post_init__(self) -> None:
-        _require_count("n_stimuli", self.n_stimuli, 2)
+        require_count("n_stimuli", self.n_stimuli, 2)
         for name in ("n_sample", "n_test", "n_response"):
-            _require_count(name, getattr(self, name))
-        _require_count("n_delay", self.n_delay, 0)
+            require_count(name, getattr(self, name))
+        require_count("n_delay", self.n_delay, 0)
         _require_number("noise", self.noise, 0)
         _require_step(self.dt)
 
@@ -437,13 +437,15 @@ def _in_turn(n_trials: int | None, n_conditions: int) -> NDArray[np.int64]:
     """Return the condition of each trial."""
     if n_trials is None:
         n_trials = n_conditions
-    _require_count("n_trials", n_trials)
+    require_count("n_trials", n_trials)
     return np.arange(n_trials, dtype=np.int64) % n_conditions
 
 
-def _require_count(name: str, value: int, least: int = 1) -> None:
+def require_count(name: str, value: int, least: int = 1) -> int:
+    """Return the number, if it is whole and large enough."""
     if not (isinstance(value, Integral) and value >= least):
         raise InputError(f"{name} is {value!r}; it must be a whole number, at least {least}")
+    return int(value)
 
 
 def _require_number(name: str, value: float, least: float) -> None:

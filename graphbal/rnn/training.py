@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from functools import cache, partial
-from numbers import Integral, Real
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from scipy import sparse
 from graphbal.errors import InputError
 from graphbal.rnn.model import RecurrentNetwork
 from graphbal.rnn.simulation import euler_step
-from graphbal.rnn.tasks import Batch, Task
+from graphbal.rnn.tasks import Batch, Task, require_count
 
 __all__ = ["Training", "conserved_quantities", "train"]
 
@@ -201,7 +201,7 @@ def train(
     >>> run
     Training(100 iterations, loss ...)
     """
-    n_iterations = _count("n_iterations", n_iterations)
+    n_iterations = require_count("n_iterations", n_iterations, 0)
     descent = _Descent(
         optimizer=_word("optimizer", optimizer, ("sgd", "adam")),
         learning_rate=_number("learning_rate", learning_rate, positive=True),
@@ -212,9 +212,9 @@ def train(
     )
     penalty = _number("penalty", penalty)
     trained = tuple(_word("trained", name, WEIGHTS) for name in trained)
-    seed = _count("seed", seed)
+    seed = require_count("seed", seed, 0)
     if n_trials is not None:
-        n_trials = _count("n_trials", n_trials, 1)
+        n_trials = require_count("n_trials", n_trials)
     _require_fitting(network, task)
     delta = euler_step(network, None if network.form == "discrete" else task.dt, substeps)
     try:
@@ -592,12 +592,6 @@ def _require_fitting(network: RecurrentNetwork, task: Any) -> None:
         has, needs = getattr(network, f"n_{what}"), getattr(task, f"n_{what}")
         if has != needs:
             raise InputError(f"the network has {has} {what}, and the task {needs}")
-
-
-def _count(name: str, value: int, least: int = 0) -> int:
-    if not (isinstance(value, Integral) and value >= least):
-        raise InputError(f"{name} is {value!r}; it must be a whole number, at least {least}")
-    return int(value)
 
 
 def _number(name: str, value: float, positive: bool = False) -> float:
