@@ -95,15 +95,40 @@ class Source:
 
 def reads_source(command: Callable[..., None]) -> Callable[..., None]:
     """Let a command take a `Source` as its first argument: its fields become the options."""
+    name, *_ = signature(Source, eval_str=True).parameters.values()
+    return _reading(command, name, lambda name, **options: Source(name, **options))
+
+
+def reads_sources(command: Callable[..., None]) -> Callable[..., None]:
+    """Let a command take a list of sources, all read the same way, as its first argument."""
+    names = Parameter(
+        "names",
+        Parameter.KEYWORD_ONLY,
+        annotation=Annotated[
+            list[str],
+            typer.Argument(
+                metavar="SOURCE...", help="Files, or names of datasets.", show_default=False
+            ),
+        ],
+    )
+    return _reading(
+        command, names, lambda names, **options: [Source(name, **options) for name in names]
+    )
+
+
+def _reading(
+    command: Callable[..., None], argument: Parameter, read: Callable[..., Any]
+) -> Callable[..., None]:
+    """Return the command with the options of a `Source`, which `read` makes its first argument."""
     _, *own = signature(command, eval_str=True).parameters.values()
-    name, *reading = signature(Source, eval_str=True).parameters.values()
-    fields = [name.name, *(field.name for field in reading)]
+    _, *reading = signature(Source, eval_str=True).parameters.values()
+    fields = [argument.name, *(field.name for field in reading)]
 
     def run(**values: Any) -> None:
-        source = Source(**{field: values.pop(field) for field in fields})
+        source = read(**{field: values.pop(field) for field in fields})
         command(source, **values)
 
-    parameters = [each.replace(kind=Parameter.KEYWORD_ONLY) for each in (name, *own, *reading)]
+    parameters = [each.replace(kind=Parameter.KEYWORD_ONLY) for each in (argument, *own, *reading)]
     run.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
     run.__annotations__ = {each.name: each.annotation for each in parameters}
     run.__doc__ = command.__doc__
