@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from graphbal import InputError, list_datasets, load_dataset
-from graphbal.datasets import names
+from graphbal.datasets import names, neuron_classes
 
 FOLDER = resources.files("graphbal.datasets")
 
@@ -103,3 +103,24 @@ def test_files_are_small_and_reproducible():
 def test_a_loaded_dataset_may_be_changed_without_harm_to_the_next():
     load_dataset("celegans").graph_attributes["title"] = "mine"
     assert "hermaphrodite" in load_dataset("celegans").graph_attributes["title"]
+
+
+def test_every_neuron_of_every_dataset_has_a_class_and_nothing_else_has():
+    classes = neuron_classes()
+    assert classes.index.is_unique
+    neurons = {neuron for name in names() for neuron in load_dataset(name).neurons}
+    assert set(classes.index) == neurons
+
+
+def test_classes_are_as_many_as_published():
+    """Cook et al. 2019: 302 neurons of the hermaphrodite, 20 of them in the pharynx."""
+    classes = neuron_classes()
+    counts = classes[load_dataset("celegans").neurons].value_counts()
+    assert counts.to_dict() == {
+        "sensory": 83, "interneuron": 81, "motor": 116, "pharyngeal": 20, "other": 2,
+    }  # fmt: skip
+    male = set(load_dataset("celegans-male").neurons) - set(load_dataset("celegans").neurons)
+    assert classes[sorted(male)].value_counts().to_dict() == {"sensory": 56, "interneuron": 34}
+    known = {"ASEL": "sensory", "CEMVR": "sensory", "MCML": "interneuron", "AVAR": "interneuron",
+             "HSNL": "motor", "DD1": "motor", "M4": "pharyngeal", "CANR": "other"}  # fmt: skip
+    assert classes[list(known)].to_dict() == known

@@ -19,6 +19,8 @@ weight = number of synapses. What is kept:
 - the weights, unsigned: the tables say nothing of the sign.
 
 Neurons are named as in the literature, without leading zeros (VB01 is VB1).
+
+The classes of the neurons are the headings under which Cook et al. list the cells of both sexes.
 """
 
 from __future__ import annotations
@@ -34,7 +36,13 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from cect.Cells import ALL_NEURON_NAMES_COOK, PREFERRED_HERM_NEURON_NAMES, is_male_neuron
+from cect.Cells import (
+    ALL_NEURON_NAMES_COOK,
+    MALE_HEAD_INTERNEURONS,
+    MALE_HEAD_SENSORY_NEURONS,
+    PREFERRED_HERM_NEURON_NAMES,
+    is_male_neuron,
+)
 from openpyxl import load_workbook
 
 CECT = "0.3.5"
@@ -89,6 +97,17 @@ WITVLIET_STAGES = {
     7: ("adult", ""),
     8: ("adult", ""),
 }
+CLASS_OF_HEADING = {
+    "SENSORY NEURONS": "sensory",
+    "INTERNEURONS": "interneuron",
+    "MOTOR NEURONS": "motor",
+    "PHARYNX": "pharyngeal",
+    "OTHER END ORGANS": "other",
+}
+# The one heading that tells the place instead of the class.
+MALE_HEAD = dict.fromkeys(MALE_HEAD_SENSORY_NEURONS, "sensory") | dict.fromkeys(
+    MALE_HEAD_INTERNEURONS, "interneuron"
+)
 
 Synapse = tuple[str, str, int]
 
@@ -119,6 +138,18 @@ def cook_synapses(sheet: Any) -> Iterator[Synapse]:
                 yield standard_name(row[2]), post, int(row[at])
 
 
+def cook_classes(sheet: Any) -> Iterator[tuple[str, str]]:
+    """Read the class of each cell: headings in columns A and B, names in column C from row 4."""
+    heading = None
+    for row in sheet.iter_rows(min_row=4, max_col=3, values_only=True):
+        for cell in row[:2]:
+            if cell in CLASS_OF_HEADING:
+                heading = cell
+        if row[2] is not None:
+            name = standard_name(row[2])
+            yield name, MALE_HEAD.get(name) or CLASS_OF_HEADING[heading]
+
+
 def witvliet_rows(sheet: Any) -> Iterator[tuple[str, str, str, int]]:
     """Read an edge list with the columns pre, post, type, synapses."""
     for pre, post, kind, count in sheet.iter_rows(min_row=2, max_col=4, values_only=True):
@@ -126,10 +157,15 @@ def witvliet_rows(sheet: Any) -> Iterator[tuple[str, str, str, int]]:
             yield standard_name(pre), standard_name(post), kind, int(count)
 
 
+def male_neurons() -> list[str]:
+    """Return the neurons of the male."""
+    return [name for name in ALL_NEURON_NAMES_COOK if is_male_neuron(name)]
+
+
 def networks() -> Iterator[tuple[str, dict[str, Any], list[Synapse], set[str]]]:
     """Yield name, description, synapses between neurons, and all neurons of each dataset."""
     hermaphrodite = {standard_name(name) for name in PREFERRED_HERM_NEURON_NAMES}
-    male = {standard_name(name) for name in ALL_NEURON_NAMES_COOK if is_male_neuron(name)}
+    male = {standard_name(name) for name in male_neurons()}
     book = published_table(COOK)
     for name, (sheet, what) in COOK_SHEETS.items():
         about = {"title": f"C. elegans adult {what}", **SOURCES["cook"], "weight": SECTIONS}
@@ -149,13 +185,33 @@ def networks() -> Iterator[tuple[str, dict[str, Any], list[Synapse], set[str]]]:
         yield f"witvliet-{number}", about, list(among(neurons, chemical)), neurons
 
 
+def neuron_classes() -> dict[str, Any]:
+    """Return the neurons of each class, all that are in any dataset, and where it is written."""
+    neurons = {standard_name(name) for name in [*PREFERRED_HERM_NEURON_NAMES, *male_neurons()]}
+    book = published_table(COOK)
+    class_of = {
+        name: kind
+        for dataset in ("celegans-gap", "celegans-male-gap")  # these list all cells of a sex
+        for name, kind in cook_classes(book[COOK_SHEETS[dataset][0]])
+    }
+    members: dict[str, list[str]] = {kind: [] for kind in CLASS_OF_HEADING.values()}
+    for name in sorted(neurons):
+        members[class_of[name]].append(name)
+    return {
+        **SOURCES["cook"],
+        "table_sha256": INPUTS[COOK],
+        "licence": LICENCE,
+        "classes": members,
+    }
+
+
 def among(neurons: set[str], synapses: Iterable[Synapse]) -> Iterator[Synapse]:
     """Keep the synapses whose partners are both neurons."""
     return (synapse for synapse in synapses if {synapse[0], synapse[1]} <= neurons)
 
 
 def main(folder: Path) -> None:
-    """Write one ``NAME.csv.gz`` per dataset, and ``index.json``."""
+    """Write one ``NAME.csv.gz`` per dataset, ``index.json`` and ``neuron_classes.json``."""
     if version("cect") != CECT:
         raise SystemExit(f"cect {CECT} is needed, {version('cect')} is installed")
     index = {}
@@ -174,8 +230,9 @@ def main(folder: Path) -> None:
             "unconnected": sorted(neurons - connected),
         }
         print(f"{name}: {len(neurons)} neurons, {len(synapses)} synapses")
-    text = json.dumps(index, indent=1, ensure_ascii=False) + "\n"
-    (folder / "index.json").write_text(text, encoding="utf-8")
+    for name, content in (("index", index), ("neuron_classes", neuron_classes())):
+        text = json.dumps(content, indent=1, ensure_ascii=False) + "\n"
+        (folder / f"{name}.json").write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -21,13 +21,17 @@ import pandas as pd
 from graphbal.errors import InputError
 from graphbal.network import SynapticNetwork
 
-__all__ = ["list_datasets", "load_dataset", "names"]
+__all__ = ["list_datasets", "load_dataset", "names", "neuron_classes"]
+
+
+def _read(name: str) -> dict[str, Any]:
+    text = resources.files(__name__).joinpath(name).read_text(encoding="utf-8")
+    return json.loads(text)
 
 
 @cache
 def _index() -> dict[str, dict[str, Any]]:
-    text = resources.files(__name__).joinpath("index.json").read_text(encoding="utf-8")
-    return json.loads(text)
+    return _read("index.json")
 
 
 def names() -> list[str]:
@@ -117,3 +121,37 @@ def load_dataset(name: str, p: float = 2.0, alpha: Any = 1.0) -> SynapticNetwork
     network = from_edges(table, neurons=neurons, p=p, alpha=alpha)
     kept = ("title", "source", "doi", "licence", "weight")
     return replace(network, graph_attributes={"name": name} | {key: about[key] for key in kept})
+
+
+def neuron_classes() -> pd.Series:
+    """Return the class of every neuron of the embedded datasets.
+
+    The classes are the headings under which Cook et al. [1]_ list the cells of both sexes, those
+    of one sex only included: sensory, interneuron, motor, pharyngeal (the nervous system of the
+    pharynx, whatever its function) and other (CANL and CANR, of unknown function). Other authors
+    draw some lines elsewhere: AVL, DVB and the male's CA and CP neurons, here interneurons, are
+    motor neurons to many.
+
+    Returns
+    -------
+    Series
+        Neuron → class, by class and name.
+
+    References
+    ----------
+    .. [1] S. J. Cook et al., "Whole-animal connectomes of both Caenorhabditis elegans sexes",
+       Nature 571, 63–71 (2019), Supplementary Information 5.
+       https://doi.org/10.1038/s41586-019-1352-7
+
+    Examples
+    --------
+    >>> from graphbal import datasets, load_dataset
+    >>> classes = datasets.neuron_classes()
+    >>> classes[["ASHL", "AVAL", "VB1"]].tolist()
+    ['sensory', 'interneuron', 'motor']
+    >>> classes[load_dataset("celegans").neurons].value_counts().to_dict()
+    {'motor': 116, 'sensory': 83, 'interneuron': 81, 'pharyngeal': 20, 'other': 2}
+    """
+    members = _read("neuron_classes.json")["classes"]
+    class_of = {neuron: kind for kind, neurons in members.items() for neuron in neurons}
+    return pd.Series(class_of, name="class").rename_axis("neuron")
