@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from graphbal._version import __version__
 
 if TYPE_CHECKING:
-    from graphbal import analytic, ensembles, rnn, solvers
+    from graphbal import analytic, ensembles, nulls, rnn, solvers
     from graphbal.balance import Equilibrium, balance, equilibrium_potentials
     from graphbal.conductance import effective_conductance, laplacian
     from graphbal.convert import as_network
@@ -63,7 +63,7 @@ _HOME = {
     "topology": "topology",
     "write_network": "io",
 }
-_ROOMS = ("analytic", "ensembles", "figures", "plotting", "rnn", "solvers")
+_ROOMS = ("analytic", "ensembles", "figures", "nulls", "plotting", "rnn", "solvers")
 
 __all__ = [
     "ConvergenceWarning",
@@ -92,6 +92,7 @@ __all__ = [
     "list_datasets",
     "load_dataset",
     "local_rule",
+    "nulls",
     "perturb",
     "read_network",
     "rnn",

@@ -25,6 +25,7 @@ ROOMS = (
     "errors",
     "figures",
     "io",
+    "nulls",
     "plotting",
     "solvers",
 )
@@ -136,7 +137,7 @@ def test_every_option_of_the_command_line_is_documented():
 
 
 def test_layouts_that_are_recognised_are_documented():
-    from graphbal.convert import _PARTNERS, _WEIGHTS
+    from graphbal.convert.tables import _PARTNERS, _WEIGHTS
 
     text = (DOCS / "files.md").read_text().lower()
     for name in {*sum(_PARTNERS, ()), *sum(_WEIGHTS, ())}:
