@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
-from graphbal.convert import as_network, label_index
+from graphbal.convert import as_network
+from graphbal.convert.labels import label_index
 from graphbal.errors import InputError
 from graphbal.network import SynapticNetwork
 

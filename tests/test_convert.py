@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from graphbal import InputError, SynapticNetwork, as_network, write_network
-from graphbal.convert import from_edges, from_networkx, from_scipy, label_index, recognise_columns
+from graphbal.convert import from_edges, from_networkx, from_scipy, recognise_columns
+from graphbal.convert.labels import label_index
 
 # ---------------------------------------------------------------------- NetworkX
 
@@ -371,7 +372,7 @@ def test_the_network_gives_its_own_edges_back():
 @pytest.mark.parametrize("order", ["sorted by pre", "shuffled", "few neurons", "unsigned"])
 def test_the_compiled_way_agrees_with_scipy(order, monkeypatch):
     """Exactly: integer weights sum exactly in any order; rows, sums and labels must agree."""
-    monkeypatch.setattr("graphbal.convert._COMPILED_FROM", 1)
+    monkeypatch.setattr("graphbal.convert.tables._COMPILED_FROM", 1)
     rng = np.random.default_rng(1)
     n, m = (3, 1_200_000) if order == "few neurons" else (40_000, 1_200_000)
     ids = np.sort(rng.integers(-(2**62), 2**62, n))

@@ -12,7 +12,8 @@ from typing import IO, TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from graphbal.convert import from_columns, label_index, recognise_columns
+from graphbal.convert.labels import label_index
+from graphbal.convert.tables import from_columns, recognise_columns
 from graphbal.errors import InputError
 from graphbal.io.compression import is_gzipped, opened
 from graphbal.network import SynapticNetwork

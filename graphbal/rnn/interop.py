@@ -19,7 +19,7 @@ import numpy as np
 from scipy import sparse
 
 from graphbal.balance import balance
-from graphbal.convert import label_index
+from graphbal.convert.labels import label_index
 from graphbal.errors import InputError
 from graphbal.network import SynapticNetwork
 
