@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 from graphbal._version import __version__
 
 if TYPE_CHECKING:
-    from graphbal import analytic, ensembles, nulls, rnn, solvers
+    from graphbal import analytic, ensembles, measures, nulls, rnn, solvers
     from graphbal.balance import Equilibrium, balance, equilibrium_potentials
+    from graphbal.compare import compare
     from graphbal.conductance import effective_conductance, laplacian
     from graphbal.convert import as_network
     from graphbal.datasets import list_datasets, load_dataset
@@ -46,6 +47,7 @@ _HOME = {
     "Trajectory": "trajectory",
     "as_network": "convert",
     "balance": "balance",
+    "compare": "compare",
     "effective_conductance": "conductance",
     "eigenmodes": "modes",
     "equilibrium_potentials": "balance",
@@ -63,7 +65,7 @@ _HOME = {
     "topology": "topology",
     "write_network": "io",
 }
-_ROOMS = ("analytic", "ensembles", "figures", "nulls", "plotting", "rnn", "solvers")
+_ROOMS = ("analytic", "ensembles", "figures", "measures", "nulls", "plotting", "rnn", "solvers")
 
 __all__ = [
     "ConvergenceWarning",
@@ -82,6 +84,7 @@ __all__ = [
     "analytic",
     "as_network",
     "balance",
+    "compare",
     "effective_conductance",
     "eigenmodes",
     "ensembles",
@@ -92,6 +95,7 @@ __all__ = [
     "list_datasets",
     "load_dataset",
     "local_rule",
+    "measures",
     "nulls",
     "perturb",
     "read_network",

@@ -103,12 +103,13 @@ def training_bar(n_iterations: int) -> Iterator[Callable[[int, float], None]]:
 
 
 @contextmanager
-def steps_bar(description: str, total: int) -> Iterator[Callable[[], None]]:
-    """Show on standard error how many of so many like steps are done.
+def steps_bar(description: str, total: int | None) -> Iterator[Callable[[], None]]:
+    """Show on standard error how many of so many like steps are done; of None, it is not known.
 
     Yields the callable to call after each. Nothing is drawn if standard error is not a terminal.
     """
-    with _bar("{task.completed:.0f} of {task.total:.0f}") as bar:
+    of = "" if total is None else " of {task.total:.0f}"
+    with _bar("{task.completed:.0f}" + of) as bar:
         task = bar.add_task(description, total=total)
         yield lambda: bar.advance(task)
 
