@@ -432,7 +432,7 @@ def equilibrium_potentials(
     """
     net = SynapticNetwork.from_networkx(graph, weight=weight, p=p, alpha=alpha)
     h = balance(net, tol=tol, fixed=fixed).h
-    return dict(zip(net.neurons, h.tolist(), strict=True))
+    return dict(zip(graph, h.tolist(), strict=True))
 
 
 def _solver(solver: str | Solver) -> Solver:

@@ -499,6 +499,8 @@ class SynapticNetwork:
                     f"α has shape {values.shape}; give a scalar, ({n},) or (1, {n}) for "
                     f"presynaptic neurons, ({n}, 1) for postsynaptic ones, or ({n}, {n})"
                 )
+        if values.ndim == 0 and 0 <= values < np.inf:
+            return values
         bad = ~(np.isfinite(values) & (values >= 0))
         if bad.any():
             at = int(np.flatnonzero(bad)[0])

@@ -90,6 +90,8 @@ def as_network(
     cost: dict[str, Any] = {
         name: value for name, value in (("p", p), ("alpha", alpha)) if value is not None
     }
+    if isinstance(source, SynapticNetwork) and weight is None:
+        return source.with_cost(**cost) if cost else source
     if isinstance(source, (str, os.PathLike)):
         return _from_name(source, weight, cost)
     kinds = [
@@ -100,8 +102,6 @@ def as_network(
             return _WEIGHTED[kind](source, **cost, **({} if weight is None else {"weight": weight}))
     if weight is not None:
         raise InputError(f"weight is {weight!r}, but a {kinds[0]} holds no weights by name")
-    if isinstance(source, SynapticNetwork):
-        return source.with_cost(**cost) if cost else source
     for kind in kinds:
         if kind in _ARRAYS:
             return _ARRAYS[kind](source, **cost)

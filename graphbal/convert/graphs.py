@@ -15,7 +15,7 @@ from scipy import sparse
 from graphbal.convert.labels import label_index
 from graphbal.convert.matrices import canonical, from_scipy
 from graphbal.errors import InputError
-from graphbal.network import SynapticNetwork
+from graphbal.network import Intake, SynapticNetwork
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -75,33 +75,34 @@ def from_networkx(
     neighbours = [found for _, found in graph.adjacency()]  # an undirected edge is there twice
     position = dict(zip(labels, range(n), strict=True))
     ends = map(position.__getitem__, chain.from_iterable(neighbours))
-    counts = np.fromiter(map(len, neighbours), np.int64, n)
-    post = np.fromiter(ends, np.int32, counts.sum())
+    pre = np.repeat(np.arange(n, dtype=np.int32), np.fromiter(map(len, neighbours), int, n))
+    post = np.fromiter(ends, np.int32, pre.size)
     edges = list(chain.from_iterable([found.values() for found in neighbours]))
-    starts = np.concatenate([[0], np.cumsum(counts)])
     if graph.is_multigraph():
-        parallel = np.fromiter(map(len, edges), np.int64, len(edges))
-        starts = np.concatenate([[0], np.cumsum(parallel)])[starts]
-        post = np.repeat(post, parallel)
+        parallel = np.fromiter(map(len, edges), int, len(edges))
+        pre, post = np.repeat(pre, parallel), np.repeat(post, parallel)
         edges = list(chain.from_iterable([keyed.values() for keyed in edges]))
     try:
         values, with_weight = list(map(itemgetter(weight), edges)), len(edges)
     except KeyError:
         values = [given.get(weight, 1.0) for given in edges]
         with_weight = sum(weight in given for given in edges)
+    weights = _finite(values, weight, lambda at: (labels[pre[at]], labels[post[at]]))
 
-    def pair(at: int) -> tuple[Any, Any]:
-        return labels[np.searchsorted(starts, at, side="right") - 1], labels[post[at]]
-
-    # What an edge leads to is its row in J: the graph as it is stored is J by columns.
-    by_columns = (_finite(values, weight, pair), post, starts)
-    matrix, intake = canonical(sparse.csc_array(by_columns, shape=(n, n)))
+    # As they come, edges are sorted by where they start.
+    order = np.argsort(post, kind="stable")
+    indptr = np.zeros(n + 1, dtype=np.int32)
+    np.cumsum(np.bincount(post, minlength=n), out=indptr[1:])
+    matrix = sparse.csr_array((weights[order], pre[order], indptr), shape=(n, n))
+    intake = Intake()
+    if graph.is_multigraph() or not weights.all():
+        matrix, intake = canonical(matrix)
     attributes: dict[tuple[Any, Any], dict[str, Any]] = {}
     if sum(map(len, edges)) > with_weight:
-        for at, given in enumerate(edges):
+        for j, i, given in zip(pre.tolist(), post.tolist(), edges, strict=True):
             others = {name: what for name, what in given.items() if name != weight}
             if others:
-                attributes.setdefault(pair(at), {}).update(others)
+                attributes.setdefault((labels[j], labels[i]), {}).update(others)
     if intake.zeros and attributes:
         rows, columns = matrix.nonzero()
         alive = {(labels[j], labels[i]) for i, j in zip(rows, columns, strict=True)}
@@ -174,8 +175,9 @@ def from_igraph(graph: Any, *, weight: str | None = None, **cost: Any) -> Synapt
     values = [1.0] * len(edges) if name is None else graph.es[name]
     n = graph.vcount()
     labels = graph.vs["name"] if "name" in graph.vs.attributes() else range(n)
-    weights = _finite(values, name, lambda at: [labels[int(k)] for k in edges[at]])
-    return _from_arrays(*edges.T, weights, labels, graph.is_directed(), cost)
+    pre, post = edges.T
+    weights = _finite(values, name, lambda at: (labels[pre[at]], labels[post[at]]))
+    return _from_arrays(pre, post, weights, labels, graph.is_directed(), cost)
 
 
 def from_graph_tool(graph: Any, *, weight: str | None = None, **cost: Any) -> SynapticNetwork:
@@ -189,7 +191,7 @@ def from_graph_tool(graph: Any, *, weight: str | None = None, **cost: Any) -> Sy
     names = graph.vertex_properties
     labels = [names["name"][v] for v in graph.vertices()] if "name" in names else vertices.tolist()
     values = np.ones(len(edges)) if name is None else edges[:, 2]
-    weights = _finite(values, name, lambda at: [labels[pre[at]], labels[post[at]]])
+    weights = _finite(values, name, lambda at: (labels[pre[at]], labels[post[at]]))
     return _from_arrays(pre, post, weights, labels, graph.is_directed(), cost)
 
 
@@ -205,14 +207,14 @@ def _attribute(weight: str | None, held: Sequence[str], what: str) -> str | None
 
 
 def _finite(
-    values: Sequence[Any], name: str | None, pair: Callable[[int], Sequence[Any]]
+    values: Any, name: str | None, pair: Callable[[int], tuple[Any, Any]]
 ) -> NDArray[np.float64]:
     """Return weights as an array, or say which edge, `pair` of its position, has none."""
     with suppress(ValueError):  # of shapes that differ
         array = np.array(values)
         if array.dtype.kind in "biuf" and array.ndim == 1:
             array = array.astype(np.float64, copy=False)
-            if np.isfinite(array).all():
+            if np.isfinite(array.sum()) or np.isfinite(array).all():
                 return array
     for at, value in enumerate(values):
         with suppress(OverflowError):

@@ -26,7 +26,9 @@ def label_index(labels: Any) -> pd.Index:
     if isinstance(labels, np.ndarray) and labels.dtype.kind in "iu":
         return pd.Index(labels)
     labels = labels.tolist() if isinstance(labels, np.ndarray) else list(labels)
-    kinds = {type(label) for label in labels}
+    kinds = set(map(type, labels))
+    if kinds == {int} and labels == list(range(len(labels))):
+        return pd.RangeIndex(len(labels))
     if kinds and all(issubclass(kind, (int, np.integer)) and kind is not bool for kind in kinds):
         smallest, largest = int(min(labels)), int(max(labels))
         if smallest >= -(2**63) and largest < 2**63:
