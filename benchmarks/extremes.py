@@ -22,12 +22,13 @@ def run(quick: bool) -> Iterator[Line]:
         yield _worst(f"every dataset, p = {p}", [gb.load_dataset(d, p=p) for d in _datasets()])
     sizes = (2, 3, 10, 100, 1_000, 10_000)
     for sigma in (1.0, 3.0):
-        random = [ensembles.random_network(n, min(8, n - 1), sigma=sigma, seed=n) for n in sizes]
+        spread = ensembles.LogNormal(sigma / 2)
+        random = [ensembles.random_network(n, min(8, n - 1), weights=spread, seed=n) for n in sizes]
         yield _worst(f"random, 2 to 10,000 neurons, σ = {sigma:g}", random)
-        yield _worst("ring", [ensembles.ring(largest, sigma=sigma)], sigma)
-        yield _worst("chain", [ensembles.chain(largest, sigma=sigma)], sigma)
-        yield _worst("directed cycle", [ensembles.directed_cycle(largest, sigma=sigma)], sigma)
-        yield _worst("lattice", [ensembles.lattice(side, side, sigma=sigma)], sigma)
+        yield _worst("ring", [ensembles.ring(largest, weights=spread)], sigma)
+        yield _worst("chain", [ensembles.chain(largest, weights=spread)], sigma)
+        yield _worst("directed cycle", [ensembles.directed_cycle(largest, weights=spread)], sigma)
+        yield _worst("lattice", [ensembles.lattice(side, side, weights=spread)], sigma)
     wide = [wide_network(n, degree, n) for n, degree in ((3, 1), (20, 2), (100, 4), (500, 5))]
     yield _worst("costs from 1e-200 to 1e200, 3 to 500 neurons", wide)
     joined = [two_clusters(n, 1e-12, bridge) for n in (10, 100, 400) for bridge in (True, False)]

@@ -77,7 +77,7 @@ def _lanczos(L, patience: float) -> tuple[float, bool, int]:
 
 def _linear_response() -> Line:
     """Report the largest relative error of eq. 39 on the ring, by the factor of one cost."""
-    ring, t = ensembles.ring(12, sigma=0), np.linspace(0, 20, 41)
+    ring, t = ensembles.ring(12, weights=ensembles.Constant(1)), np.linspace(0, 20, 41)
     errors = {}
     for factor in FACTORS:
         net = gb.perturb(ring, {(0, 1): factor})

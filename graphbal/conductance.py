@@ -104,7 +104,8 @@ def effective_conductance(network: Any, pairs: Iterable[tuple[Any, Any]]) -> pd.
     Two paths around a ring of four neurons with all costs 1, two steps of conductance 2 each:
 
     >>> import graphbal as gb
-    >>> gb.effective_conductance(gb.ensembles.ring(4, sigma=0), [(0, 2)]).round(6).tolist()
+    >>> ring = gb.ensembles.ring(4, weights=gb.ensembles.Constant(1))
+    >>> gb.effective_conductance(ring, [(0, 2)]).round(6).tolist()
     [2.0]
     """
     net = as_network(network)

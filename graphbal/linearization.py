@@ -66,7 +66,7 @@ def perturb(
     Examples
     --------
     >>> import graphbal as gb
-    >>> ring = gb.ensembles.ring(12, sigma=0)
+    >>> ring = gb.ensembles.ring(12, weights=gb.ensembles.Constant(1))
     >>> gb.perturb(ring, {(0, 1): 10.0}).costs.max().round(6)
     np.float64(10.0)
     """
@@ -232,7 +232,7 @@ def linear_response(
     Examples
     --------
     >>> import graphbal as gb
-    >>> ring = gb.perturb(gb.ensembles.ring(12, sigma=0), {(0, 1): 1.1})
+    >>> ring = gb.perturb(gb.ensembles.ring(12, weights=gb.ensembles.Constant(1)), {(0, 1): 1.1})
     >>> response = gb.linear_response(ring, [0.1, 1.0, 10.0])
     >>> flow = gb.flow(ring, (0, 10))
     >>> bool(response.error(flow).max() < 0.001)

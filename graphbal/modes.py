@@ -199,7 +199,7 @@ def eigenmodes(
     On a ring of 12 neurons with all costs 1, λ = 4 (1 − cos 2πm/12), each twice:
 
     >>> import graphbal as gb
-    >>> modes = gb.eigenmodes(gb.ensembles.ring(12, sigma=0), k=4)
+    >>> modes = gb.eigenmodes(gb.ensembles.ring(12, weights=gb.ensembles.Constant(1)), k=4)
     >>> modes.eigenvalues.round(4).tolist()
     [0.5359, 0.5359, 2.0, 2.0]
     >>> modes.time_constants.round(4).tolist()

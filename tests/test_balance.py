@@ -14,7 +14,11 @@ from graphbal import ensembles
 
 networks = st.builds(
     lambda n, degree, sigma, seed, p, signs: _signed(
-        ensembles.random_network(n, min(degree, n - 1), sigma=sigma, seed=seed, p=p), seed, signs
+        ensembles.random_network(
+            n, min(degree, n - 1), weights=ensembles.LogNormal(sigma / p), seed=seed, p=p
+        ),
+        seed,
+        signs,
     ),
     st.integers(2, 25),
     st.integers(1, 6),
@@ -159,7 +163,7 @@ def test_the_drop_lies_within_its_bounds(net):
 @pytest.mark.parametrize("kind", ["pre", "post", "synapse"])
 def test_alpha_enters_the_balance_condition(kind):
     rng = np.random.default_rng(3)
-    net = ensembles.random_network(30, 4, sigma=1)
+    net = ensembles.random_network(30, 4)
     alpha = {
         "pre": rng.lognormal(size=30),
         "post": rng.lognormal(size=(30, 1)),
@@ -239,7 +243,7 @@ def test_a_feed_forward_network_with_fixed_ends_agrees_with_a_generic_solver(see
 
 
 def test_fixed_neurons_in_a_recurrent_network_keep_their_potential():
-    net = ensembles.random_network(60, 5, sigma=1)
+    net = ensembles.random_network(60, 5)
     eq = gb.balance(net, fixed=[3, 14, 15])
     assert (eq.potentials[[3, 14, 15]] == 0).all()
     free = np.ones(60, dtype=bool)
@@ -253,7 +257,7 @@ def test_fixed_neurons_in_a_recurrent_network_keep_their_potential():
 
 
 def test_a_warm_start_saves_iterations_and_changes_nothing():
-    net = ensembles.random_network(400, 12, sigma=1)
+    net = ensembles.random_network(400, 12)
     cold = gb.balance(net, solver=gb.solvers.Newton("cg"))
     nearby = net.with_weights(net.weights.data * 1.0001 ** np.arange(net.n_synapses).clip(0, 100))
     again = gb.balance(nearby, solver=gb.solvers.Newton("cg"))
@@ -271,7 +275,7 @@ def test_a_warm_start_saves_iterations_and_changes_nothing():
     ],
 )
 def test_an_iteration_limit_warns_and_is_not_convergence(solver, limit):
-    net = ensembles.random_network(50, 4, sigma=3)
+    net = ensembles.random_network(50, 4, weights=ensembles.LogNormal(1.5))
     with pytest.warns(gb.ConvergenceWarning, match="Not converged"):
         eq = gb.balance(net, solver=solver)
     assert not eq.converged
@@ -280,7 +284,7 @@ def test_an_iteration_limit_warns_and_is_not_convergence(solver, limit):
 
 
 def test_a_tolerance_below_rounding_ends_unconverged_not_never():
-    net = ensembles.random_network(300, 12, sigma=3)
+    net = ensembles.random_network(300, 12, weights=ensembles.LogNormal(1.5))
     for solver in (gb.solvers.Newton("cg"), gb.solvers.Newton("direct")):
         with pytest.warns(gb.ConvergenceWarning):
             eq = gb.balance(net, solver=solver, tol=1e-18)
@@ -296,7 +300,7 @@ def test_progress_is_reported_step_by_step():
 
 
 def test_stats_say_what_was_chosen_and_why():
-    wide = ensembles.ring(60, sigma=60)
+    wide = ensembles.ring(60, weights=ensembles.LogNormal(30))
     assert "orders of magnitude" in gb.balance(wide).stats["why"]
     tree = gb.balance(ensembles.chain(2_000))
     assert "closed form" in tree.stats["why"]

@@ -219,7 +219,7 @@ def test_without_finite_equilibrium_potentials_diverge_as_the_logarithm_of_time(
 
 @pytest.mark.parametrize("method", METHODS)
 def test_potentials_may_span_more_than_an_exponential_holds(method):
-    net = ensembles.chain(61, sigma=1)
+    net = ensembles.chain(61)
     far = np.linspace(-600, 600, 61)  # e^{p h} overflows, no cost does
     near = gb.flow(net, (0, 1), t_eval=[1], method=method)
     back = gb.flow(net.transform(-far), (0, 1), t_eval=[1], initial=far, method=method)
@@ -240,7 +240,7 @@ def test_potentials_may_run_further_apart_than_an_exponential_holds():
 
 def stiff_network():
     rng = np.random.default_rng(1)
-    net = ensembles.random_network(40, 6, sigma=2)
+    net = ensembles.random_network(40, 6, weights=ensembles.LogNormal(1))
     return net, 10 ** rng.uniform(-3, 3, 40)
 
 
@@ -285,9 +285,9 @@ def test_passes_of_a_connectome_are_few_and_grow_little():
 @pytest.mark.parametrize(
     "net",
     [
-        ensembles.ring(400, sigma=1),
-        ensembles.lattice(35, 35, sigma=1),
-        ensembles.chain(300, sigma=2),
+        ensembles.ring(400),
+        ensembles.lattice(35, 35),
+        ensembles.chain(300, weights=ensembles.LogNormal(1)),
     ],
 )
 def test_networks_of_large_diameter_come_to_rest(net):
@@ -349,7 +349,7 @@ def test_a_drive_that_begins_and_ends_with_nothing_is_felt(method, end):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_drive_after_a_long_silence_is_felt_where_a_perturbation_tells_of_it(method):
-    ring = ensembles.ring(6, sigma=0)
+    ring = ensembles.ring(6, weights=ensembles.Constant(1))
     push = np.array([1.0, -1, 0.5, -0.5, 2, -2])
     traj = gb.flow(
         *(ring, (0, 100)), t_eval=[50.0, 52.0, 100.0], method=method,
@@ -392,7 +392,7 @@ def test_tables_are_labelled():
 
 @pytest.mark.parametrize("method", METHODS)
 def test_at_and_t_eval_read_the_same_solution_between_steps(method):
-    net = ensembles.random_network(30, 5, sigma=1)
+    net = ensembles.random_network(30, 5)
     times = np.geomspace(1e-3, 5, 40)
     options = {"method": method, "perturbations": {0.1: {synapse_of(net): 5.0}}}
     steps = gb.flow(net, (0, 5), **options)
@@ -470,7 +470,7 @@ def test_interrupted_flow_of_a_full_matrix_resumes_to_the_last_bit(tmp_path, met
 
 
 def test_a_finished_flow_goes_on(tmp_path):
-    net = ensembles.random_network(30, 5, sigma=1)
+    net = ensembles.random_network(30, 5)
     push = np.random.default_rng(0).standard_normal(30)
     push -= push.mean()
 

@@ -41,8 +41,8 @@ def parts_of(net):
 
 def several_parts():
     """Two rings and a lattice that nothing joins, and two neurons without a synapse."""
-    pieces = [ensembles.ring(7, sigma=1).weights, ensembles.ring(9, sigma=0).weights]
-    pieces += [ensembles.lattice(4, 5, sigma=1).weights, sp.csr_array((2, 2))]
+    pieces = [ensembles.ring(7).weights, ensembles.ring(9, weights=ensembles.Constant(1)).weights]
+    pieces += [ensembles.lattice(4, 5).weights, sp.csr_array((2, 2))]
     return gb.SynapticNetwork.from_scipy(sp.csr_array(sp.block_diag(pieces)))
 
 
@@ -96,12 +96,12 @@ def test_modes_of_every_dataset_agree_with_dense_eigh(name, at_equilibrium):
 
 
 NETWORKS = {
-    "ring": lambda: ensembles.ring(1500, sigma=0),
-    "lattice": lambda: ensembles.lattice(35, 40, sigma=1),
-    "chain": lambda: ensembles.chain(1200, sigma=1),
-    "random": lambda: ensembles.random_network(1500, 3, sigma=1),
+    "ring": lambda: ensembles.ring(1500, weights=ensembles.Constant(1)),
+    "lattice": lambda: ensembles.lattice(35, 40),
+    "chain": lambda: ensembles.chain(1200),
+    "random": lambda: ensembles.random_network(1500, 3),
     "crowded": lambda: ensembles.connectome_like(1500, 30_000),
-    "factorised": lambda: ensembles.lattice(20, 20, sigma=2),
+    "factorised": lambda: ensembles.lattice(20, 20, weights=ensembles.LogNormal(1)),
 }
 
 
@@ -129,7 +129,7 @@ def test_fast_modes_of_a_large_network_agree_with_lanczos():
 
 @pytest.mark.parametrize("n", [12, 101])
 def test_modes_of_the_uniform_ring_are_cosines(n):
-    modes = gb.eigenmodes(ensembles.ring(n, sigma=0), k=4)
+    modes = gb.eigenmodes(ensembles.ring(n, weights=ensembles.Constant(1)), k=4)
     around = 2 * np.pi * np.arange(n) / n
     expected = 4 * (1 - np.cos(2 * np.pi * np.array([1, 1, 2, 2]) / n))
     assert np.allclose(modes.eigenvalues, expected, rtol=1e-9, atol=0)
@@ -165,7 +165,7 @@ def test_a_weak_thread_between_clusters_is_the_slowest_mode():
 
 
 def test_modes_with_fixed_neurons_are_those_of_the_free_block():
-    net = ensembles.random_network(30, 4, sigma=1)
+    net = ensembles.random_network(30, 4)
     fixed = [3, 17]
     free = np.setdiff1d(np.arange(30), fixed)
     values = linalg.eigvalsh(dense_laplacian(net)[np.ix_(free, free)])
@@ -200,7 +200,7 @@ def test_modes_project_and_tabulate():
 
 
 def test_modes_that_rounding_hides_are_reported():
-    net = ensembles.chain(1500, sigma=5)
+    net = ensembles.chain(1500, weights=ensembles.LogNormal(2.5))
     with pytest.warns(ConvergenceWarning, match="rounding"):
         modes = gb.eigenmodes(net, k=3)
     assert not modes.converged
@@ -312,7 +312,7 @@ def test_full_response_is_the_matrix_exponential(n, seed, p):
 
 
 def test_full_response_equals_the_matrix_exponential_in_extended_precision():
-    net = gb.perturb(ensembles.ring(8, sigma=1), {(0, 1): 3.0})
+    net = gb.perturb(ensembles.ring(8), {(0, 1): 3.0})
     response = gb.linear_response(net, [0.2, 5.0])
     A, b = -2 * dense_laplacian(net), gradients(net, np.zeros(8))
     augmented = np.zeros((9, 9))
@@ -332,7 +332,7 @@ def test_response_of_several_parts_leaves_each_part_its_mean():
 
 
 def test_error_of_the_linear_response_on_the_ring_grows_with_the_factor():
-    ring = ensembles.ring(12, sigma=0)
+    ring = ensembles.ring(12, weights=ensembles.Constant(1))
     errors = {}
     for factor in (1.01, 1.1, 2.0, 10.0):
         net = gb.perturb(ring, {(0, 1): factor})
@@ -386,11 +386,11 @@ def test_all_modes_of_a_large_network_are_refused():
 
 
 def test_error_asks_for_a_flow_of_the_same_network_and_start():
-    ring = gb.perturb(ensembles.ring(6, sigma=0), {(0, 1): 2.0})
+    ring = gb.perturb(ensembles.ring(6, weights=ensembles.Constant(1)), {(0, 1): 2.0})
     response = gb.linear_response(ring, [0.5], potentials=np.arange(6) / 10)
     with pytest.raises(InputError, match="other potentials"):
         response.error(gb.flow(ring, (0, 1)))
     with pytest.raises(InputError, match="other neurons"):
         response.error(gb.flow(ensembles.ring(7), (0, 1)))
     with pytest.raises(InputError, match="other costs"):
-        response.error(gb.flow(ensembles.ring(6, sigma=0), (0, 1)))
+        response.error(gb.flow(ensembles.ring(6, weights=ensembles.Constant(1)), (0, 1)))

@@ -171,9 +171,9 @@ def test_plots_in_time_stay_within_the_figure(plot, course):
 def test_the_time_axis_shows_the_fall(course):
     ax = drawn(plotting.total_cost_in_time, course)
     assert ax.get_xscale() == "log"
-    slow = gb.flow(gb.ensembles.ring(8, sigma=0.1), (0, 0.1))
+    slow = gb.flow(gb.ensembles.ring(8, weights=gb.ensembles.LogNormal(0.05)), (0, 0.1))
     assert drawn(plotting.total_cost_in_time, slow).get_xscale() == "linear"
-    at_rest = gb.flow(gb.ensembles.ring(8, sigma=0), (0, 1))
+    at_rest = gb.flow(gb.ensembles.ring(8, weights=gb.ensembles.Constant(1)), (0, 1))
     for plot in IN_TIME[:3]:
         assert drawn(plot, at_rest).get_xlim() == (0, 1)
 

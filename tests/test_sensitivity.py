@@ -45,9 +45,12 @@ def flow_through():
 CASES = {
     "worm": (lambda: gb.load_dataset("celegans"), None),
     "worm, fixed": (lambda: gb.load_dataset("witvliet-8"), ["AVAL", "RIML"]),
-    "random": (lambda: ensembles.random_network(200, 4, sigma=2), None),
-    "lattice, p = 1": (lambda: ensembles.lattice(8, 9, sigma=1).with_cost(p=1), [0, 5]),
-    "ring, p = 4": (lambda: ensembles.ring(12, sigma=0.5).with_cost(p=4), None),
+    "random": (lambda: ensembles.random_network(200, 4, weights=ensembles.LogNormal(1)), None),
+    "lattice, p = 1": (lambda: ensembles.lattice(8, 9).with_cost(p=1), [0, 5]),
+    "ring, p = 4": (
+        lambda: ensembles.ring(12, weights=ensembles.LogNormal(0.25)).with_cost(p=4),
+        None,
+    ),
     "several components": (flow_through, None),
     "feed-forward between fixed ends": (flow_through, ["a", "f"]),
 }
@@ -168,7 +171,7 @@ def test_most_influential_synapses_are_those_of_the_whole_table():
 
 
 def test_estimated_ranking_of_a_large_network_agrees_with_the_exact_one():
-    net = ensembles.random_network(1200, 6, sigma=2)
+    net = ensembles.random_network(1200, 6, weights=ensembles.LogNormal(1))
     eq = gb.balance(net)
     found = gb.sensitivity(eq).most_influential(5)
     costs = eq.network.costs.toarray()
@@ -182,7 +185,7 @@ def test_estimated_ranking_of_a_large_network_agrees_with_the_exact_one():
 
 
 def test_sensitivity_of_a_network_balances_it_first():
-    net = ensembles.ring(12, sigma=1)
+    net = ensembles.ring(12)
     assert np.allclose(
         gb.sensitivity(net).to(0, 1), gb.sensitivity(gb.balance(net)).to(0, 1), atol=1e-9
     )
@@ -241,7 +244,9 @@ def test_effective_conductance_in_series_across_parts_and_to_itself():
 
 @pytest.mark.parametrize("n", [400, 3000])
 def test_effective_conductance_around_a_ring(n):
-    found = gb.effective_conductance(ensembles.ring(n, sigma=0), [(0, n // 4)])
+    found = gb.effective_conductance(
+        ensembles.ring(n, weights=ensembles.Constant(1)), [(0, n // 4)]
+    )
     # Conductance 2 a step: paths of n/4 and 3n/4 steps side by side.
     assert found.item() == pytest.approx(2 / (n / 4) + 2 / (3 * n / 4), rel=1e-8)
 

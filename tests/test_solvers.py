@@ -54,17 +54,17 @@ def test_every_dataset_is_balanced_to_1e9_in_extended_precision(name, p):
 
 
 NETWORKS = {
-    "two neurons": lambda: ensembles.random_network(2, 1, sigma=2),
-    "random 10": lambda: ensembles.random_network(10, 3, sigma=1),
-    "random 300": lambda: ensembles.random_network(300, 10, sigma=3),
-    "random 3,000": lambda: ensembles.random_network(3_000, 3, sigma=1),
-    "random 10,000": lambda: ensembles.random_network(10_000, 20, sigma=2),
-    "ring 30": lambda: ensembles.ring(30, sigma=1),
-    "ring 50,000": lambda: ensembles.ring(50_000, sigma=3),
-    "one-way ring 1,000": lambda: ensembles.directed_cycle(1_000, sigma=3),
-    "chain 20,000": lambda: ensembles.chain(20_000, sigma=3),
-    "lattice 40 × 50": lambda: ensembles.lattice(40, 50, sigma=1),
-    "lattice 50 × 50": lambda: ensembles.lattice(50, 50, sigma=3),
+    "two neurons": lambda: ensembles.random_network(2, 1, weights=ensembles.LogNormal(1)),
+    "random 10": lambda: ensembles.random_network(10, 3),
+    "random 300": lambda: ensembles.random_network(300, 10, weights=ensembles.LogNormal(1.5)),
+    "random 3,000": lambda: ensembles.random_network(3_000, 3),
+    "random 10,000": lambda: ensembles.random_network(10_000, 20, weights=ensembles.LogNormal(1)),
+    "ring 30": lambda: ensembles.ring(30),
+    "ring 50,000": lambda: ensembles.ring(50_000, weights=ensembles.LogNormal(1.5)),
+    "one-way ring 1,000": lambda: ensembles.directed_cycle(1_000, weights=ensembles.LogNormal(1.5)),
+    "chain 20,000": lambda: ensembles.chain(20_000, weights=ensembles.LogNormal(1.5)),
+    "lattice 40 × 50": lambda: ensembles.lattice(40, 50),
+    "lattice 50 × 50": lambda: ensembles.lattice(50, 50, weights=ensembles.LogNormal(1.5)),
     "dense 200": lambda: ensembles.dense_gaussian(200),
     "wide 30": lambda: wide_network(30, 3, 0),
     "wide 200": lambda: wide_network(200, 4, 1),
@@ -104,8 +104,8 @@ def test_solvers_agree_on_the_potentials(name):
 @pytest.mark.parametrize(
     "net",
     [
-        ensembles.ring(200, sigma=1),
-        ensembles.lattice(20, 20, sigma=3),
+        ensembles.ring(200),
+        ensembles.lattice(20, 20, weights=ensembles.LogNormal(1.5)),
         wide_network(100, 3, 2),
         wide_network(300, 3, 3),
         wide_network(300, 20, 3),
@@ -158,7 +158,7 @@ def test_a_single_pair_balances_at_the_geometric_mean():
 
 @pytest.mark.parametrize("n", [3, 7, 1000])
 def test_a_directed_cycle_balances_at_the_geometric_mean(n):
-    net = ensembles.directed_cycle(n, sigma=2, seed=n)
+    net = ensembles.directed_cycle(n, weights=ensembles.LogNormal(1), seed=n)
     eq = gb.balance(net, solver=ClosedForm())
     mean = np.exp(np.log(net.costs.data).mean())
     np.testing.assert_allclose(eq.network.costs.data, mean, rtol=1e-11)
@@ -252,20 +252,22 @@ def test_star_mesh_elimination_is_exact_to_rounding_over_400_decades(n):
 @given(n=st.integers(2, 30), sigma=st.floats(0, 4), seed=st.integers(0, 1000))
 @pytest.mark.parametrize("solver", NEWTONS)
 def test_total_cost_never_rises_between_newton_steps(solver, n, sigma, seed):
-    net = ensembles.random_network(n, min(3, n - 1), sigma=sigma, seed=seed)
+    net = ensembles.random_network(
+        n, min(3, n - 1), weights=ensembles.LogNormal(sigma / 2), seed=seed
+    )
     costs = np.array(gb.balance(net, solver=solver).stats["cost_history"])
     assert (np.diff(costs) <= 1e-12 * costs[:-1]).all()
 
 
 def test_multigrid_serves_a_large_lattice_and_says_so():
-    eq = gb.balance(ensembles.lattice(170, 170, sigma=1))
+    eq = gb.balance(ensembles.lattice(170, 170))
     assert eq.converged
     assert "multigrid" in eq.stats["why"]
     assert eq.stats["iterations"] < 12
 
 
 def test_a_sparse_factorisation_serves_networks_too_large_for_a_dense_one():
-    net = ensembles.lattice(50, 50, sigma=2)
+    net = ensembles.lattice(50, 50, weights=ensembles.LogNormal(1))
     eq = gb.balance(net, solver=Newton("direct"))
     assert eq.converged
     assert exact_neuron_imbalance(net, eq.potentials) <= 1e-9
@@ -285,9 +287,9 @@ def test_self_connections_of_a_full_matrix_change_nothing():
 
 
 def test_blocks_without_closed_form_are_solved_apart_and_glued():
-    core = ensembles.random_network(300, 3, sigma=1, seed=3).weights.tocoo()
-    tail = ensembles.chain(500, sigma=2, seed=4).weights.tocoo()
-    ring = ensembles.ring(300, sigma=2, seed=5).weights.tocoo()
+    core = ensembles.random_network(300, 3, seed=3).weights.tocoo()
+    tail = ensembles.chain(500, weights=ensembles.LogNormal(1), seed=4).weights.tocoo()
+    ring = ensembles.ring(300, weights=ensembles.LogNormal(1), seed=5).weights.tocoo()
     # The chain hangs on neuron 7 of the core, the ring on the chain's other end.
     rows = np.concatenate([core.row, tail.row + 299, ring.row + 798])
     columns = np.concatenate([core.col, tail.col + 299, ring.col + 798])

@@ -26,7 +26,7 @@ import numpy as np
 import pandas as pd
 
 import graphbal as gb
-from graphbal.ensembles import random_network
+from graphbal.ensembles import LogNormal, random_network
 from graphbal.figures import _claims
 from graphbal.figures.fig2_panels import draw
 
@@ -55,7 +55,7 @@ def compute(*, preset: str = "standard", seed: int = 0) -> dict[str, pd.DataFram
     -------
     dict of DataFrame
     """
-    net = random_network(7, mean_degree=2.5, sigma=0.7, seed=seed)
+    net = random_network(7, mean_degree=2.5, weights=LogNormal(0.35), seed=seed)
     neurons = gb.local_rule(net, dt=1.0, n_steps=0).signals
     synapses = _synapses(net, neurons["gradient"])
     shown = _instructive(synapses)

@@ -195,7 +195,7 @@ def claims(data: dict[str, pd.DataFrame]) -> list[Claim]:
 
 
 def _potentiated(factor: float) -> SynapticNetwork:
-    weights = gb.ensembles.ring(len(NEURONS), sigma=0.0).weights
+    weights = gb.ensembles.ring(len(NEURONS), weights=gb.ensembles.Constant(1)).weights
     net = gb.SynapticNetwork.from_scipy(weights, neurons=NEURONS)
     return gb.perturb(net, {_LETTERS["A"]: factor})
 
