@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from graphbal.local_rule import LocalRun, local_rule, stable_step
     from graphbal.modes import Modes, eigenmodes
     from graphbal.network import SynapticNetwork
+    from graphbal.report import report
     from graphbal.sensitivity import Sensitivity, sensitivity
     from graphbal.subnetwork import subnetwork
     from graphbal.topology import Topology, topology
@@ -59,6 +60,7 @@ _HOME = {
     "local_rule": "local_rule",
     "perturb": "linearization",
     "read_network": "io",
+    "report": "report",
     "sensitivity": "sensitivity",
     "stable_step": "local_rule",
     "subnetwork": "subnetwork",
@@ -99,6 +101,7 @@ __all__ = [
     "nulls",
     "perturb",
     "read_network",
+    "report",
     "rnn",
     "sensitivity",
     "solvers",
