@@ -4,6 +4,7 @@ import re
 import warnings
 
 import matplotlib as mpl
+from sphinx.util.nodes import make_refnode
 
 from graphbal import __version__
 
@@ -40,6 +41,9 @@ autodoc_typehints = "none"  # numpydoc's parameter lists say more
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
 default_role = "py:obj"
+# Every link must lead somewhere. A bare name may be that of a parameter or an attribute instead.
+nitpicky = True
+nitpick_ignore_regex = [("py:obj", r"[A-Za-z_]+")]
 
 sphinx_gallery_conf = {
     "examples_dirs": "../tutorials",
@@ -77,5 +81,24 @@ def escape_bars(app, what, name, obj, options, lines):
             lines[at] = "".join(parts)
 
 
+def link_bare_names(app, env, node, contnode):
+    """Let `balance` lead to `graphbal.balance`, and `rewire` to the one function of that name."""
+    if node.get("reftype") != "obj" or "." in (name := node["reftarget"]):
+        return None
+    python = env.domains["py"]
+    kinds = ("function", "class", "exception", "data")
+    found = {
+        full: entry
+        for full, entry in python.objects.items()
+        if full.rpartition(".")[2] == name and entry.objtype in kinds
+    }
+    full = f"graphbal.{name}" if f"graphbal.{name}" in found else next(iter(found), None)
+    if full is None or (len(found) > 1 and full != f"graphbal.{name}"):
+        return None
+    page, anchor = found[full].docname, found[full].node_id
+    return make_refnode(app.builder, node["refdoc"], page, anchor, contnode, full)
+
+
 def setup(app):
     app.connect("autodoc-process-docstring", escape_bars)
+    app.connect("missing-reference", link_bare_names)

@@ -139,7 +139,7 @@ def read_network(
 def write_network(
     network: SynapticNetwork, path: str | os.PathLike[str], *, format: str | None = None
 ) -> None:
-    """Write a network to a file; the module `graphbal.io` says what each format keeps.
+    """Write a network to a file; not every format keeps everything (see "Files and formats").
 
     The file is written next to its place and then moved there, so that a write that fails or is
     interrupted leaves an earlier file whole.
