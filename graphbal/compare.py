@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy import sparse, stats
+from scipy import sparse
 
 from graphbal._processes import results
 from graphbal._samples import Samples
@@ -674,6 +674,8 @@ def _against_null(values: Array, nulls: Array) -> pd.DataFrame:
 
 def _adjusted(p_values: pd.Series) -> pd.Series:
     """Return the p-values after Benjamini and Hochberg; those that are NaN are no tests."""
+    from scipy import stats  # takes longer to import than the rest; workers do without it
+
     tested = p_values.dropna()
     adjusted = stats.false_discovery_control(tested) if len(tested) else []
     return pd.Series(adjusted, index=tested.index, dtype=float).reindex(p_values.index)
