@@ -481,6 +481,8 @@ class SynapticNetwork:
                 raise InputError(f"α has shape {alpha.shape}; a matrix must be ({n}, {n})")
             if alpha.format == "csr" and np.may_share_memory(alpha.indices, self.weights.indices):
                 values = alpha.data  # already on the support, as `replace` passes it on
+            elif not self.weights.nnz:
+                values = np.empty(0)
             else:
                 post, pre = self._endpoints()
                 values = np.asarray(alpha.tocsr()[post, pre], dtype=np.float64).ravel()

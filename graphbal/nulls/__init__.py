@@ -10,6 +10,7 @@ model                         keeps                                           ra
 `permute_outputs`             also every neuron's output weights              their targets
 `rewire`                      every neuron's in- and out-degree and its       who connects with
                               output weights                                  whom
+`rewire_reciprocal`           also how many of its partners are reciprocal    the same
 `reverse`                     everything but the direction                    nothing
 ============================  ==============================================  =================
 
@@ -42,10 +43,11 @@ from graphbal.nulls.permutations import (
     permute_weights,
     reverse,
 )
-from graphbal.nulls.rewiring import rewire
+from graphbal.nulls.rewiring import Mixing, rewire, rewire_reciprocal, rewiring_diagnostics
 
 __all__ = [
     "NULLS",
+    "Mixing",
     "Sampler",
     "null_networks",
     "permute_inputs",
@@ -54,6 +56,8 @@ __all__ = [
     "permute_weights",
     "reverse",
     "rewire",
+    "rewire_reciprocal",
+    "rewiring_diagnostics",
     "sampler",
 ]
 
@@ -64,6 +68,7 @@ NULLS: Mapping[str, Callable[..., Sampler]] = MappingProxyType(
         "permute_inputs": permutations.inputs_sampler,
         "permute_outputs": permutations.outputs_sampler,
         "rewire": rewiring.rewiring_sampler,
+        "rewire_reciprocal": rewiring.reciprocal_sampler,
         "reverse": permutations.reversal_sampler,
     }
 )

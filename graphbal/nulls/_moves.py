@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-__all__ = ["pair_bits", "rewire", "shuffle_within"]
+__all__ = ["pair_bits", "rewire", "rewire_reciprocal", "shuffle_within"]
 
 
 @njit(cache=True, nogil=True)
@@ -39,18 +39,17 @@ def pair_bits(indptr, post):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True)
 def rewire(indptr, pre, post, bits, n_steps, rng):  # type: ignore[no-untyped-def]
-    """Make steps of the chain that keeps in- and out-degrees; return the moves of either kind.
+    """Make steps of the chain that keeps in- and out-degrees; return how many moves were made.
 
-    A step proposes to exchange the targets of two synapses drawn uniformly or, one time in nine,
-    to reverse a directed triangle: a synapse a → b drawn uniformly, an output b → c of its target,
-    and c → a. Proposals are symmetric, since the out-degrees they depend on do not change, and
-    those that are not possible leave everything in place: the chain is uniform in the long run.
+    Three steps in four propose that two synapses drawn uniformly exchange their targets. The others
+    propose to turn a path a → b → c → d, where d may be a, into a → c → b → d: its first synapse is
+    drawn uniformly, and then an output of each target. Proposals are symmetric, since the
+    out-degrees they depend on do not change.
     """
-    n, m = indptr.size - 1, post.size
-    n_swaps, n_reversals = 0, 0
+    m, n_moves = post.size, 0
     for _ in range(n_steps):
         first = np.int64(rng.random() * m)
-        second = np.int64(rng.random() * (m + m // 8 + 1))
+        second = np.int64(rng.random() * (m + m // 3 + 1))
         a, b = pre[first], post[first]
         if second < m:
             c, d = pre[second], post[second]
@@ -58,37 +57,116 @@ def rewire(indptr, pre, post, bits, n_steps, rng):  # type: ignore[no-untyped-de
                 continue
             if _has(indptr, post, bits, a, d) or _has(indptr, post, bits, c, b):
                 continue
-            post[first], post[second] = d, b
-            if bits.size:
-                _flip(bits, n, a, b)
-                _flip(bits, n, c, d)
-                _flip(bits, n, a, d)
-                _flip(bits, n, c, b)
-            n_swaps += 1
+            _aim(indptr, post, bits, a, first, d)
+            _aim(indptr, post, bits, c, second, b)
         else:
-            second = indptr[b] + np.int64(rng.random() * (indptr[b + 1] - indptr[b]))
-            if second == indptr[b + 1]:  # b has no output
+            second, third = _way_on(indptr, post, b, rng)
+            if second < 0:
                 continue
-            c = post[second]
-            if a == b or b == c or c == a:
+            c, d = post[second], post[third]
+            if a in (b, c) or b in (c, d) or c == d:
                 continue
-            third = _find(indptr, post, bits, c, a)
             if (
-                third < 0
-                or _has(indptr, post, bits, b, a)
+                _has(indptr, post, bits, a, c)
                 or _has(indptr, post, bits, c, b)
-                or _has(indptr, post, bits, a, c)
+                or _has(indptr, post, bits, b, d)
             ):
                 continue
-            post[first], post[second], post[third] = c, a, b
-            if bits.size:
-                for j, i in ((a, b), (b, c), (c, a), (b, a), (c, b), (a, c)):
-                    _flip(bits, n, j, i)
-            n_reversals += 1
-    return n_swaps, n_reversals
+            _aim(indptr, post, bits, a, first, c)
+            _aim(indptr, post, bits, b, second, d)
+            _aim(indptr, post, bits, c, third, b)
+        n_moves += 1
+    return n_moves
 
 
-@njit(inline="always")
+@njit(cache=True, nogil=True)
+def rewire_reciprocal(indptr, pre, post, bits, pool, n_single, n_steps, rng):  # type: ignore[no-untyped-def]
+    """Make steps of the chain that keeps the numbers of reciprocal, input-only and output-only
+    partners; return how many moves were made.
+
+    `pool` has the places of the one-way synapses, `n_single` of them, then those of the reciprocal
+    ones; a place keeps its kind. The moves are those of `rewire`, of synapses of one kind and of
+    one-way paths. Between the pairs of neurons that get connected there may be something, the same
+    for both: it goes where there is room then.
+    """  # noqa: D205
+    m, n_moves = pool.size, 0
+    is_single = np.zeros(post.size, np.bool_)
+    is_single[pool[:n_single]] = True
+    for _ in range(n_steps):
+        at = np.int64(rng.random() * m)
+        first = pool[at]
+        if at < n_single:
+            other = np.int64(rng.random() * (n_single + n_single // 3 + 1))
+        else:
+            other = n_single + np.int64(rng.random() * (m - n_single))
+        a, b = pre[first], post[first]
+        if at >= n_single or other < n_single:
+            second = pool[other]
+            c, d = pre[second], post[second]
+            if a in (c, d) or b in (c, d):
+                continue
+            ad, da = _find(indptr, post, bits, a, d), _find(indptr, post, bits, d, a)
+            cb, bc = _find(indptr, post, bits, c, b), _find(indptr, post, bits, b, c)
+            if (ad < 0) != (cb < 0) or (da < 0) != (bc < 0):
+                continue
+            if ad >= 0 and (da >= 0) != is_single[first]:  # of the same kind as what is exchanged
+                continue
+            ba, dc = _find(indptr, post, bits, b, a), _find(indptr, post, bits, d, c)
+            _aim(indptr, post, bits, a, first, d)
+            _aim(indptr, post, bits, c, second, b)
+            _aim(indptr, post, bits, a, ad, b)
+            _aim(indptr, post, bits, c, cb, d)
+            _aim(indptr, post, bits, b, ba, c)
+            _aim(indptr, post, bits, d, dc, a)
+            _aim(indptr, post, bits, b, bc, a)
+            _aim(indptr, post, bits, d, da, c)
+        else:
+            second, third = _way_on(indptr, post, b, rng)
+            if second < 0 or not (is_single[second] and is_single[third]):
+                continue
+            c, d = post[second], post[third]
+            if d != a:
+                ac, ca = _find(indptr, post, bits, a, c), _find(indptr, post, bits, c, a)
+                db, bd = _find(indptr, post, bits, d, b), _find(indptr, post, bits, b, d)
+                if (ac < 0) != (db < 0) or (ca < 0) != (bd < 0):
+                    continue
+                _aim(indptr, post, bits, a, ac, b)
+                _aim(indptr, post, bits, d, db, c)
+                _aim(indptr, post, bits, c, ca, d)
+                _aim(indptr, post, bits, b, bd, a)
+            _aim(indptr, post, bits, a, first, c)
+            _aim(indptr, post, bits, b, second, d)
+            _aim(indptr, post, bits, c, third, b)
+        n_moves += 1
+    return n_moves
+
+
+@njit(cache=True, nogil=True)
+def _way_on(indptr, post, b, rng):  # type: ignore[no-untyped-def]
+    """Return the places of a random output of b and of a random output of its target, or -1."""
+    n_outputs = indptr[b + 1] - indptr[b]
+    if n_outputs == 0:
+        return -1, -1
+    second = indptr[b] + np.int64(rng.random() * n_outputs)
+    c = post[second]
+    n_outputs = indptr[c + 1] - indptr[c]
+    if n_outputs == 0:
+        return -1, -1
+    return second, indptr[c] + np.int64(rng.random() * n_outputs)
+
+
+@njit(cache=True, nogil=True)
+def _aim(indptr, post, bits, j, place, target):  # type: ignore[no-untyped-def]
+    """Let the synapse of j at a place, if it is one, end at another target."""
+    if place < 0:
+        return
+    if bits.size:
+        _flip(bits, indptr.size - 1, j, post[place])
+        _flip(bits, indptr.size - 1, j, target)
+    post[place] = target
+
+
+@njit(cache=True, nogil=True)
 def _flip(bits, n, j, i):  # type: ignore[no-untyped-def]
     key = np.int64(j) * n + i
     bits[key >> 6] ^= np.uint64(1) << np.uint64(key & 63)
