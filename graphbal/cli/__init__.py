@@ -16,10 +16,12 @@ from typer.core import TyperGroup
 
 from graphbal.cli._words import fail
 from graphbal.cli.balance import balance_command
+from graphbal.cli.compare import compare_command
 from graphbal.cli.datasets import datasets_command
 from graphbal.cli.flow import flow_command
 from graphbal.cli.modes import modes_command
 from graphbal.cli.perturb import perturb_command
+from graphbal.cli.report import report_command
 from graphbal.cli.reproduce import reproduce_command
 from graphbal.cli.topology import topology_command
 from graphbal.errors import GraphbalError
@@ -58,6 +60,8 @@ _COMMANDS: dict[str, Callable[..., None]] = {
     "flow": flow_command,
     "modes": modes_command,
     "perturb": perturb_command,
+    "compare": compare_command,
+    "report": report_command,
     "reproduce": reproduce_command,
     "datasets": datasets_command,
 }
