@@ -1,0 +1,236 @@
+"""The loops over millions of synapses, compiled; imported only where there are so many."""
+
+import numpy as np
+from numba import njit
+
+__all__ = ["inverse", "radix_sort", "repair"]
+
+
+@njit(nogil=True, cache=True)
+def radix_sort(keys, bits):  # type: ignore[no-untyped-def]
+    """Return keys of the given number of bits in ascending order; the argument is overwritten.
+
+    Least significant digit first, at most 11 bits each: the buckets of a pass stay in the cache.
+    """
+    passes = (bits + 10) // 11
+    width = (bits + passes - 1) // passes
+    mask = (1 << width) - 1
+    other = np.empty_like(keys)
+    for digit in range(passes):
+        shift = digit * width
+        starts = np.zeros(mask + 2, np.int64)
+        for k in range(keys.size):
+            starts[((keys[k] >> shift) & mask) + 1] += 1
+        for bucket in range(mask):
+            starts[bucket + 1] += starts[bucket]
+        for k in range(keys.size):
+            bucket = (keys[k] >> shift) & mask
+            other[starts[bucket]] = keys[k]
+            starts[bucket] += 1
+        keys, other = other, keys
+    return keys
+
+
+@njit(nogil=True, cache=True)
+def inverse(cumulative, u):  # type: ignore[no-untyped-def]
+    """Return ``np.searchsorted(cumulative, u, side="right")`` for u in 0..1, in O(1) each.
+
+    A table tells for equally spaced values where to begin; less than one step is left on average.
+    """
+    n = cumulative.size
+    cells = 1
+    while cells < n:
+        cells *= 2
+    begin = np.empty(cells + 1, np.int64)
+    at = 0
+    for cell in range(cells + 1):
+        while at < n and cumulative[at] <= cell / cells:
+            at += 1
+        begin[cell] = at
+    found = np.empty(u.size, np.int64)
+    for k in range(u.size):
+        at = begin[int(u[k] * cells)]
+        while at < n and cumulative[at] <= u[k]:
+            at += 1
+        found[k] = at
+    return found
+
+
+@njit(nogil=True, cache=True)
+def repair(indptr, pre, rng):  # type: ignore[no-untyped-def]
+    """Swap partners, in place, until no row repeats an entry or holds its own number.
+
+    Parameters
+    ----------
+    indptr, pre : arrays of int
+        Row i holds the presynaptic partners of i in ascending order, repetitions included.
+
+    Returns
+    -------
+    bool
+        False if no network without collisions has these degrees.
+    """
+    m = pre.size
+    posts, pres = _collisions(indptr, pre)
+    stuck = np.zeros(posts.size, np.bool_)
+    for c in range(posts.size):
+        if not _collides(indptr, pre, posts[c], pres[c]):
+            continue
+        i, j = posts[c], pres[c]
+        swapped = False
+        for _ in range(200):
+            at = int(rng.random() * m)
+            k = np.searchsorted(indptr, at, side="right") - 1
+            swapped = _swap(indptr, pre, i, j, k, pre[at])
+            if swapped:
+                break
+        if not swapped:  # look at every synapse, from a random one on
+            start = int(rng.random() * m)
+            k = np.searchsorted(indptr, start, side="right") - 1
+            for at in range(start, start + m):
+                at %= m
+                if at == 0:
+                    k = 0
+                while indptr[k + 1] <= at:
+                    k += 1
+                swapped = _swap(indptr, pre, i, j, k, pre[at])
+                if swapped:
+                    break
+        stuck[c] = not swapped
+    for c in np.flatnonzero(stuck):
+        if _collides(indptr, pre, posts[c], pres[c]) and not _augment(
+            indptr, pre, posts, pres, stuck, c, rng
+        ):
+            return False
+        stuck[c] = False
+    return True
+
+
+@njit(nogil=True, cache=True)
+def _collisions(indptr, pre):  # type: ignore[no-untyped-def]
+    """Return the self-connections, and the repetitions beyond the first: post and pre."""
+    posts, pres = np.empty(0, np.int64), np.empty(0, np.int64)
+    for fill in range(2):
+        count = 0
+        for i in range(indptr.size - 1):
+            for at in range(indptr[i], indptr[i + 1]):
+                if pre[at] == i or (at > indptr[i] and pre[at] == pre[at - 1]):
+                    if fill:
+                        posts[count], pres[count] = i, pre[at]
+                    count += 1
+        if not fill:
+            posts, pres = np.empty(count, np.int64), np.empty(count, np.int64)
+    return posts, pres
+
+
+@njit(nogil=True, cache=True)
+def _find(indptr, pre, i, j):  # type: ignore[no-untyped-def]
+    """Return where j is first in row i, or would be."""
+    low, high = indptr[i], indptr[i + 1]
+    while low < high:
+        middle = (low + high) // 2
+        if pre[middle] < j:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@njit(nogil=True, cache=True)
+def _holds(indptr, pre, i, j):  # type: ignore[no-untyped-def]
+    at = _find(indptr, pre, i, j)
+    return at < indptr[i + 1] and pre[at] == j
+
+
+@njit(nogil=True, cache=True)
+def _collides(indptr, pre, i, j):  # type: ignore[no-untyped-def]
+    at, end = _find(indptr, pre, i, j), indptr[i + 1]
+    if at == end or pre[at] != j:
+        return False
+    return i == j or (at + 1 < end and pre[at + 1] == j)
+
+
+@njit(nogil=True, cache=True)
+def _replace(indptr, pre, i, old, new):  # type: ignore[no-untyped-def]
+    """Put new in the place of one old in row i, which stays sorted."""
+    at = _find(indptr, pre, i, old)
+    while at + 1 < indptr[i + 1] and pre[at + 1] < new:
+        pre[at] = pre[at + 1]
+        at += 1
+    while at > indptr[i] and pre[at - 1] > new:
+        pre[at] = pre[at - 1]
+        at -= 1
+    pre[at] = new
+
+
+@njit(nogil=True, cache=True)
+def _swap(indptr, pre, i, j, k, other):  # type: ignore[no-untyped-def]
+    """Turn j → i and other → k into other → i and j → k if neither collides; say whether."""
+    if other == i or k == j or _holds(indptr, pre, i, other) or _holds(indptr, pre, k, j):
+        return False
+    _replace(indptr, pre, i, j, other)
+    _replace(indptr, pre, k, other, j)
+    return True
+
+
+@njit(nogil=True, cache=True)
+def _augment(indptr, pre, posts, pres, stuck, c, rng):  # type: ignore[no-untyped-def]
+    """Resolve collision c along an alternating path, found breadth first; say whether there is one.
+
+    The path adds a synapse, takes a synapse of the same presynaptic neuron away elsewhere, adds one
+    there, and so on, until it adds one of a neuron that a collision still has to give away. By
+    the theorem of augmenting paths there is one if any network has these degrees.
+    """
+    n = indptr.size - 1
+    giver = np.full(n, -1, np.int64)  # which collision gives away a synapse of this neuron
+    for d in np.flatnonzero(stuck):
+        if _collides(indptr, pre, posts[d], pres[d]):
+            giver[pres[d]] = d
+    giver[pres[c]] = c
+    added_to = np.full(n, -1, np.int64)  # by presynaptic neuron
+    taken = np.full(n, -1, np.int64)  # by postsynaptic neuron
+    unseen = rng.permutation(n)
+    reached = np.zeros(n, np.bool_)
+    reached[posts[c]] = True
+    front = np.full(1, posts[c])
+    end = -1
+    while front.size and end < 0:
+        for k in front:
+            left = 0
+            for a in unseen:
+                if a == k or _holds(indptr, pre, k, a):
+                    unseen[left] = a
+                    left += 1
+                    continue
+                added_to[a] = k
+                if giver[a] >= 0:
+                    end = a
+                    break
+            if end >= 0:
+                break
+            unseen = unseen[:left]
+        if end >= 0:
+            break
+        following = np.zeros(n, np.bool_)
+        for k in range(n):
+            if not reached[k]:
+                for at in range(indptr[k], indptr[k + 1]):
+                    if added_to[pre[at]] >= 0:
+                        taken[k] = pre[at]
+                        reached[k] = following[k] = True
+                        break
+        front = np.flatnonzero(following)
+    if end < 0:
+        return False
+    d, last, a = giver[end], end, end
+    while True:
+        k = added_to[a]
+        if k == posts[c]:
+            break
+        _replace(indptr, pre, k, taken[k], a)
+        a = taken[k]
+    _replace(indptr, pre, k, pres[c], a)
+    if d != c:
+        _replace(indptr, pre, posts[d], last, pres[c])
+        pres[d] = pres[c]
+    return True
