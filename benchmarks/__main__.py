@@ -24,6 +24,7 @@ PARTS = (
     "closed_form",
     "dense",
     "peers",
+    "small_graphs",
     "memory",
     "modes",
     "flow",
