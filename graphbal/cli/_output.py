@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from graphbal.cli._words import json_text
 if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
+    from matplotlib.figure import Figure
 
     from graphbal.network import SynapticNetwork
 
@@ -110,25 +112,36 @@ def write_json(facts: dict[str, Any], path: Path) -> None:
 
 def write_figures(plots: dict[str, Callable[[Any], Any]], folder: Path) -> list[str]:
     """Let each plot draw on axes of its own, as PNG and SVG; return the names of the files."""
-    from matplotlib import rc_context
     from matplotlib.figure import Figure
 
-    from graphbal.io import replacing
-
     names = []
+    with figure_style():
+        for name, plot in plots.items():
+            figure = Figure(figsize=(3.5, 3.1), layout="constrained")
+            plot(figure.add_subplot())
+            names += save_figure(figure, name, folder)
+    return names
+
+
+def figure_style() -> AbstractContextManager[None]:
+    """Return the settings that figures are drawn and saved with."""
+    from matplotlib import rc_context
+
     style: Any = {
         "font.size": 8,
         "axes.spines.top": False,
         "axes.spines.right": False,
         "svg.hashsalt": "graphbal",  # the same figure, the same file
     }
-    with rc_context(style):
-        for name, plot in plots.items():
-            figure = Figure(figsize=(3.5, 3.1), layout="constrained")
-            plot(figure.add_subplot())
-            for suffix, metadata in (("png", None), ("svg", {"Date": None})):
-                names.append(f"{name}.{suffix}")
-                with replacing(folder / names[-1]) as file:
-                    figure.savefig(file, format=suffix, dpi=300, metadata=metadata)
-                figure.set_layout_engine("none")  # laid out once is enough
-    return names
+    return rc_context(style)
+
+
+def save_figure(figure: Figure, name: str, folder: Path) -> list[str]:
+    """Save a figure as PNG and SVG; return the names of the files."""
+    from graphbal.io import replacing
+
+    for suffix, metadata in (("png", None), ("svg", {"Date": None})):
+        with replacing(folder / f"{name}.{suffix}") as file:
+            figure.savefig(file, format=suffix, dpi=300, metadata=metadata)
+        figure.set_layout_engine("none")  # laid out once is enough
+    return [f"{name}.png", f"{name}.svg"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +10,7 @@ import typer
 
 from graphbal.cli._input import Source, reads_sources
 from graphbal.cli._options import Alpha, AsJson, NoFigures, Output, P, Quiet
-from graphbal.cli._output import write_csv, write_figures, write_json
+from graphbal.cli._output import figure_style, save_figure, write_csv, write_json
 from graphbal.cli._words import (
     console,
     count,
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
 _RECORD = "samples.jsonl"
 _LARGEST_CSV = 1_000_000  # rows; more go to Parquet
 _SIGNIFICANT = 0.05
+_COLUMNS = 4  # of null distributions
 
 
 @reads_sources
@@ -229,9 +229,32 @@ def _distance(z: float) -> str:
 
 
 def _write_figures(found: Comparison, folder: Path) -> list[str]:
+    from math import ceil
+
+    from matplotlib import pyplot as plt
+    from matplotlib.figure import Figure
+
     from graphbal import plotting
 
-    return write_figures(
-        {"comparison_grid": partial(plotting.comparison_grid, found.table, found.null_values)},
-        folder,
-    )
+    table, has_null = found.table, len(found.null_values) > 0
+    with figure_style():
+        grid = plotting.comparison_grid(table, found.null_values if has_null else None)
+        names = save_figure(grid.figure, "comparison_grid", folder)
+        plt.close(grid.figure)
+        if has_null:
+            networks = list(table["network"].unique())
+            columns = min(len(networks), _COLUMNS)
+            rows = ceil(len(networks) / columns)
+            figure = Figure(figsize=(3.5 * columns, 3.1 * rows), layout="constrained")
+            measure = _foremost(table)
+            for at, network in enumerate(networks, start=1):
+                ax = figure.add_subplot(rows, columns, at)
+                plotting.null_distribution(found.null_values, table, network, measure, ax=ax)
+            names += save_figure(figure, "null_distribution", folder)
+    return names
+
+
+def _foremost(table: pd.DataFrame) -> str:
+    """Return the measure whose null distribution is drawn."""
+    measures = list(table["measure"].unique())
+    return "relative_drop" if "relative_drop" in measures else measures[0]
