@@ -120,7 +120,7 @@ def test_robustness_cost_is_what_synapses_add_to_the_jacobian(form, activation):
     for trial, t in np.ndindex(3, 20):
         drive = net.w_in @ inputs[trial, t] + net.bias
         x = states[trial, t]
-        if form == "discrete":
+        if form != "current":  # what made the step
             x = net.x0 if t == 0 else states[trial, t - 1]
 
         def flow(x, drive=drive):
@@ -131,6 +131,20 @@ def test_robustness_cost_is_what_synapses_add_to_the_jacobian(form, activation):
         jacobian = optimize.approx_fprime(x, flow, 1e-7)
         norms.append(np.square(jacobian).sum())
     assert total == pytest.approx(np.mean(norms), rel=1e-4)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_gains_of_neurons_that_saturate_are_slopes_at_what_they_received(form):
+    net = network(form=form, activation="tanh")
+    inputs = trials(net)
+    x = simulate(net, inputs, **step(net)).states.to_numpy()
+    if form != "current":
+        start = np.concatenate([np.tile(net.x0, (4, 1, 1)), x[:, :-1]], axis=1)
+        x = start @ net.w_rec.T + inputs @ net.w_in.T + net.bias
+    expected = np.square(1 - np.tanh(x) ** 2).mean(axis=(0, 1))
+    np.testing.assert_allclose(
+        robustness_cost(net, inputs, **step(net)).gains, expected, rtol=1e-12
+    )
 
 
 def test_gains_are_fractions_of_time_active_and_survive_balancing():

@@ -248,13 +248,26 @@ def test_running_gains_become_those_measured(form):
     run = balance_online(net, inputs, **step(net), cost="robustness", repeats=2)
     states = simulate(net, inputs, **step(net)).states.to_numpy()
     sensed = states
-    if form == "rate":  # what neurons received when they made the step
+    if form != "current":  # what neurons received when they made the step
         start = np.concatenate([np.tile(net.x0, (3, 1, 1)), states[:, :-1]], axis=1)
         sensed = start @ net.w_rec.T + inputs @ net.w_in.T + net.bias
     np.testing.assert_allclose(run.gains, (sensed > 0).mean(axis=(0, 1)), rtol=1e-12)
-    if form != "rate":
-        measured = robustness_cost(net, inputs, **step(net))
-        np.testing.assert_allclose(run.gains, measured.gains, rtol=1e-12)
+    measured = robustness_cost(net, inputs, **step(net))
+    np.testing.assert_allclose(run.gains, measured.gains, rtol=1e-12)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_gains_are_measured_as_they_are_sensed_with_noise_and_substeps(form):
+    net = network(form=form, activation="leaky_relu")
+    inputs = trials(net)
+    options = {**step(net), "noise": 0.5, "seed": 3}
+    if form != "discrete":
+        options["substeps"] = 3
+    # Of a rule so slow that the network, and the noise in its units, stay what they are.
+    run = balance_online(net, inputs, **options, cost="robustness", rate=1e-12)
+    measured = robustness_cost(net, inputs, **options)
+    np.testing.assert_allclose(run.gains, measured.gains, rtol=1e-12)
+    assert 0.04 < measured.gains.min() < measured.gains.max() <= 1.0
 
 
 @pytest.mark.parametrize("scope", ["recurrent", "all"])

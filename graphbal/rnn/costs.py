@@ -14,7 +14,7 @@ from scipy import sparse
 from graphbal.errors import InputError
 from graphbal.network import SynapticNetwork
 from graphbal.rnn.model import RecurrentNetwork, as_graph
-from graphbal.rnn.simulation import checked_inputs, initial_states, simulate
+from graphbal.rnn.simulation import Block, run_trials
 
 __all__ = ["RobustnessCost", "cost_graph", "robustness_cost"]
 
@@ -128,8 +128,10 @@ def robustness_cost(
 
     Notes
     -----
-    The cost of a simulation with its states. Gains do not change under the transformations that
-    balancing makes.
+    Gains are those that the network computes with: at the end of every time step the squared slope
+    φ′ at the states, in the form "current", or at what neurons received in the last substep, with
+    the noise there was. They do not change under the transformations that balancing makes. The cost
+    is that of a simulation; states are not kept.
 
     References
     ----------
@@ -150,20 +152,14 @@ def robustness_cost(
     ):
         if not (isinstance(value, Real) and 0 <= value < np.inf):
             raise InputError(f"{name} is {value!r}; it must be a finite number, not negative")
-    u = checked_inputs(network, inputs)
-    states = simulate(network, u, dt, **options).states
-    assert states is not None
-    x = states.to_numpy()
-    of_states = np.square(network.gains(x)).mean(axis=(0, 1))
-    if network.form == "current":
-        gains = of_states
-    else:
-        if network.form == "discrete":
-            start = initial_states(network, options.get("initial"), len(x)).T
-            x = np.concatenate([start[:, None], x[:, :-1]], axis=1)
-        flat = x.reshape(-1, network.n_neurons)
-        received = (network.w_rec @ flat.T).T.reshape(x.shape) + u @ network.w_in.T + network.bias
-        gains = np.square(network.gains(received)).mean(axis=(0, 1))
+    sums: dict[int, Array] = {}
+
+    def add(k: int, block: Block) -> None:
+        sums[k] = sums.get(k, 0.0) + block.x.shape[1] * block.squared_gains()
+
+    run = run_trials(network, inputs, dt, watch=add, **{**options, "keep_states": False})
+    trials, times = run.outputs.shape[:2]
+    gains, of_states = sum(sums[k] for k in sorted(sums)) / (trials * times)
     read = of_states if network.readout == "rates" else np.ones(network.n_neurons)
     return RobustnessCost(
         gains=pd.Series(gains, index=network.neurons, name="gain"),

@@ -187,9 +187,8 @@ def balance_online(
     distance falls like 1/t.
 
     Gains are sensed as in `robustness_cost`: the mean over trials of the squared slope φ′ at what a
-    neuron received, or at its state in the form "current", at every time step. In the form "rate"
-    that is what made the last substep, where `robustness_cost` takes what came at its end. The
-    transformation does not change gains.
+    neuron received in the last substep, or at its state in the form "current", at every time step.
+    The transformation does not change gains.
 
     Weights are kept as :math:`e^{h_j - h_i} J_{ij}` of the original J, so that rounding does not
     pile up in them: eigenvalues and cycle products are conserved. A time step costs two passes over
@@ -368,14 +367,8 @@ class _Rule:
         return gradient, through
 
     def _estimate_gains(self) -> None:
-        network, block = self.block.network, self.block
-        of_states = np.square(network.gains(block.x)).mean(axis=1)
-        sensed = of_states
-        if network.form != "current":
-            # Activated or not: the sign, and with it the slope, is the same.
-            sensed = np.square(network.gains(block.received)).mean(axis=1)
         weight = max(1 / (self.n_done + 1), self.dt / self.gain_time)
-        self.gains += weight * (np.stack([sensed, of_states]) - self.gains)
+        self.gains += weight * (self.block.squared_gains() - self.gains)
 
     def _follow(self, move: Array) -> None:
         """Scale synapses and states as the signals say."""

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, partial
 from numbers import Integral, Real
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -138,6 +138,37 @@ def simulate(
     >>> run.outputs.isel(trial=0, time=-1).round(6).item()   # y = 2 x, x = 1 − y / 2
     1.0
     """
+    return run_trials(
+        network,
+        inputs,
+        dt,
+        noise=noise,
+        shared_noise=shared_noise,
+        input_noise=input_noise,
+        weight_noise=weight_noise,
+        seed=seed,
+        substeps=substeps,
+        initial=initial,
+        keep_states=keep_states,
+    )
+
+
+def run_trials(
+    network: RecurrentNetwork,
+    inputs: Any,
+    dt: float | None,
+    *,
+    noise: Any = 0.0,
+    shared_noise: Any = 0.0,
+    input_noise: Any = 0.0,
+    weight_noise: float = 0.0,
+    seed: int = 0,
+    substeps: int = 1,
+    initial: Any = None,
+    keep_states: bool = True,
+    watch: Callable[[int, Block], None] | None = None,
+) -> Simulation:
+    """Do what `simulate` does, and show every block, by number, after each of its time steps."""
     u = checked_inputs(network, inputs)
     delta = euler_step(network, dt, substeps)
     require_seed(seed)
@@ -166,6 +197,7 @@ def simulate(
             [np.random.default_rng(blocks[k]) for blocks in seeds],
             None if states is None else states[:, :, trials],
             outputs[:, :, trials],
+            None if watch is None else partial(watch, k, block),
         )
         if not np.isfinite(block.x).all():
             raise InputError(overflow(network, delta))
@@ -269,6 +301,8 @@ class Block:
             self.x = self.rates
             self.x[...] = initial
         self.received = np.empty((n, trials))
+        # Of homogeneous neurons what they received keeps its sign, all that a gain depends on.
+        self.activated = self.received if network.is_homogeneous else np.empty((n, trials))
         self.fraction = fraction if np.ndim(fraction) == 0 else fraction[:, None]
         self.step: Callable[[], None] = getattr(self, f"_{network.form}")
         if sparse.issparse(network.w_rec):
@@ -286,10 +320,10 @@ class Block:
 
     def _rate(self) -> None:
         self._receive()
-        activate(self.network, self.received, self.received)
-        self.received *= self.fraction
+        activate(self.network, self.received, self.activated)
+        self.activated *= self.fraction
         self.x *= 1 - self.fraction
-        self.x += self.received
+        self.x += self.activated
 
     def _discrete(self) -> None:
         self._receive()
@@ -300,6 +334,18 @@ class Block:
             self.received[...] = self.weights @ self.sources
         else:
             np.matmul(self.weights, self.sources, out=self.received)
+
+    def squared_gains(self) -> Array:
+        """Return mean squared gains over trials, those in the recurrent cost and of the states.
+
+        The first are taken at what neurons received in the last step or, in the form "current",
+        at their states.
+        """
+        network = self.network
+        of_states = np.square(network.gains(self.x)).mean(axis=1)
+        if network.form == "current":
+            return np.stack([of_states, of_states])
+        return np.stack([np.square(network.gains(self.received)).mean(axis=1), of_states])
 
     def read(self, out: Array) -> None:
         """Write the outputs."""
