@@ -159,7 +159,7 @@ def robustness_cost(
 
     run = run_trials(network, inputs, dt, watch=add, **{**options, "keep_states": False})
     trials, times = run.outputs.shape[:2]
-    gains, of_states = sum(sums[k] for k in sorted(sums)) / (trials * times)
+    gains, of_states = np.sum([sums[k] for k in sorted(sums)], axis=0) / (trials * times)
     read = of_states if network.readout == "rates" else np.ones(network.n_neurons)
     return RobustnessCost(
         gains=pd.Series(gains, index=network.neurons, name="gain"),
