@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import os
 import subprocess
 import sys
 
@@ -362,3 +363,47 @@ def test_python_m_graphbal_is_the_command_line_even_on_an_ascii_terminal():
     )
     assert b"161 neurons" in done.stdout
     assert done.stderr == b""
+
+
+# ------------------------------------------------------------------ completion
+
+
+def completed(shell, line):
+    """Return what a shell is told when the tab key is pressed at the end of a line."""
+    words = line.split(" ")
+    told = {
+        "_GRAPHBAL_COMPLETE": f"complete_{shell}",
+        "COMP_WORDS": line,
+        "COMP_CWORD": str(len(words) - 1),
+        "_TYPER_COMPLETE_ARGS": line,
+    }
+    code = (
+        "import sys, graphbal.cli; sys.argv = ['graphbal']\n"
+        "try: graphbal.cli.main()\n"
+        "finally: print({'numpy', 'pandas', 'scipy'} & set(sys.modules), file=sys.stderr)"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | told,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert result.stderr.strip() == "set()"  # the tab key waits for nothing heavy
+    return result.stdout.strip()
+
+
+@pytest.mark.parametrize("command", ["balance", "topology", "flow --until 3", "compare celegans"])
+def test_names_of_datasets_are_completed(command):
+    names = [name for name in gb.list_datasets()["name"] if name.startswith("witvliet-")]
+    assert len(names) == 8
+    assert completed("bash", f"graphbal {command} witvliet-").split() == names
+
+
+def test_completion_speaks_to_each_shell_and_leaves_files_to_it():
+    assert completed("bash", "graphbal bal") == "balance"
+    assert completed("zsh", "graphbal bal").startswith("_arguments '*: :((\"balance\"")
+    assert completed("bash", "graphbal balance ./no") == ""
+    assert completed("zsh", "graphbal balance ./no") == "_files"
+    assert "--on-infeasible" in completed("bash", "graphbal balance celegans --on")

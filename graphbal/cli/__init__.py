@@ -49,7 +49,6 @@ app = typer.Typer(
     name="graphbal",
     cls=_Commands,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     help="Balance the synapses of a weighted directed graph.",

@@ -17,6 +17,16 @@ if TYPE_CHECKING:
     from graphbal.network import SynapticNetwork
 
 
+def complete_dataset(incomplete: str) -> list[str]:
+    """Return the names of datasets that begin like this; where none does, shells offer files."""
+    import json
+    from importlib import resources
+
+    # `graphbal.datasets` imports pandas, which takes longer than one waits for a completion.
+    index = resources.files("graphbal").joinpath("datasets", "index.json")
+    return [name for name in json.loads(index.read_text("utf-8")) if name.startswith(incomplete)]
+
+
 @dataclass(frozen=True)
 class Source:
     """A file or the name of a dataset, and how to read it: argument and options of a command."""
@@ -24,7 +34,10 @@ class Source:
     name: Annotated[
         str,
         typer.Argument(
-            metavar="SOURCE", help="A file, or the name of a dataset.", show_default=False
+            metavar="SOURCE",
+            help="A file, or the name of a dataset.",
+            show_default=False,
+            autocompletion=complete_dataset,
         ),
     ]
     pre: Annotated[
@@ -107,7 +120,10 @@ def reads_sources(command: Callable[..., None]) -> Callable[..., None]:
         annotation=Annotated[
             list[str],
             typer.Argument(
-                metavar="SOURCE...", help="Files, or names of datasets.", show_default=False
+                metavar="SOURCE...",
+                help="Files, or names of datasets.",
+                show_default=False,
+                autocompletion=complete_dataset,
             ),
         ],
     )
