@@ -42,7 +42,7 @@ def results(
     from loky.process_executor import BrokenProcessPool
 
     threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
-    pool = ProcessPoolExecutor(workers, timeout=60, initializer=_set_up, env=threads)
+    pool = ProcessPoolExecutor(workers, timeout=20, initializer=_set_up, env=threads)
     running: dict[Future, tuple[Any, ...]] = {}
     finished = False
     try:
