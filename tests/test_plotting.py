@@ -136,7 +136,7 @@ def test_extreme_networks_can_be_drawn(plot):
 
 
 def test_colours_are_those_of_seaborns_colorblind_palette():
-    seaborn = pytest.importorskip("seaborn")
+    seaborn = importlib.import_module("seaborn")
     palette = seaborn.color_palette("colorblind").as_hex()
     assert {_style.BLUE, _style.ORANGE, _style.GREY} <= set(palette)
 
@@ -164,8 +164,15 @@ def test_plots_in_time_stay_within_the_figure(plot, course):
     bounds, figure = ax.figure.get_tightbbox().extents, ax.figure.bbox_inches.extents
     assert (bounds[:2] >= figure[:2] - 0.01).all()
     assert (bounds[2:] <= figure[2:] + 0.01).all()
-    assert ax.get_xlabel() == "time t"
+    assert ax.get_xlabel() == "time t (1/γ)"
     assert ax.get_ylabel()
+
+
+def test_time_has_no_unit_of_a_rate_that_is_in_the_numbers():
+    fast = gb.flow(gb.ensembles.ring(8), (0, 1), rate=3.0)
+    assert drawn(plotting.total_cost_in_time, fast).get_xlabel() == "time t"
+    clamped = gb.flow(gb.ensembles.ring(8), (0, 1), fixed=[0])
+    assert drawn(plotting.total_cost_in_time, clamped).get_xlabel() == "time t (1/γ)"
 
 
 def test_the_time_axis_shows_the_fall(course):

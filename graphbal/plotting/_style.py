@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 # The first colours of seaborn's "colorblind" palette, and its grey.
 BLUE, ORANGE, GREY = "#0173b2", "#de8f05", "#949494"
 PALE_GREY = "#e4e4e4"
+ABOVE_LEGEND, ABOVE_SMALL_LEGEND = 17, 20  # points from the axes to a note
 
 # Lines that can be told apart without colour, too.
 LINES: list[dict[str, Any]] = [
@@ -85,3 +87,52 @@ def power_of_ten(value: float, _position: float | None = None) -> str:
 def note(ax: Axes, text: str, pad: float = 6) -> None:
     """Say above the axes what they show or do not show."""
     ax.set_title(text, loc="left", fontsize="small", pad=pad)
+
+
+# Right, left, above, below, and the corners.
+SIDES = ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1))
+
+
+def name_points(
+    ax: Axes,
+    at: NDArray[np.float64],
+    names: Sequence[str],
+    sides: Sequence[tuple[int, int]] = SIDES,
+) -> None:
+    """Write names beside points, each on a side where it covers no other name and no edge.
+
+    A name that finds no room is left out. What changes the size of the axes comes before.
+    """
+    from matplotlib.patheffects import withStroke
+
+    ax.figure.canvas.figure.draw_without_rendering()  # the layout is not known until then
+    size, pixel = 6.5, 72 / ax.figure.dpi
+    window = ax.get_window_extent()
+    taken: list[tuple[float, ...]] = []
+    for point, place, name in zip(at, ax.transData.transform(at), names, strict=True):
+        reach = np.array([0.34 * size * len(name), 0.55 * size]) / pixel
+        for side in sides:
+            middle = place + np.array(side) * (reach + 4 / pixel)
+            box = (*(middle - reach), *(middle + reach))
+            inside = window.contains(*box[:2]) and window.contains(*box[2:])
+            if inside and not any(_overlap(box, other) for other in taken):
+                break
+        else:
+            continue
+        taken.append(box)
+        ax.annotate(
+            name,
+            tuple(point),
+            (4 * side[0], 4 * side[1]),
+            textcoords="offset points",
+            ha=("center", "left", "right")[side[0]],
+            va=("center", "bottom", "top")[side[1]],
+            fontsize=size,
+            zorder=6,
+            path_effects=[withStroke(linewidth=1.6, foreground="white")],
+        )
+
+
+def _overlap(a: tuple[float, ...], b: tuple[float, ...]) -> bool:
+    """Say whether two boxes (left, bottom, right, top) overlap."""
+    return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from graphbal.plotting._style import (
+    ABOVE_LEGEND,
     BLUE,
     GREY,
     ORANGE,
@@ -29,7 +30,6 @@ _DARK = {BLUE: "#00233a", ORANGE: ORANGE}
 _LAYER = {BLUE: 2, ORANGE: 4}  # the line of equality lies between
 _MOST_POINTS = 10_000  # drawn one by one; more are binned
 _BINS = 120
-_ABOVE_LEGEND = 17  # points
 
 
 def cost_before_after(eq: Equilibrium, ax: Axes | None = None) -> Axes:
@@ -80,7 +80,7 @@ def cost_before_after(eq: Equilibrium, ax: Axes | None = None) -> Axes:
         if number
     ]
     if not_shown:
-        note(ax, f"not shown: {', '.join(not_shown)}", _ABOVE_LEGEND)
+        note(ax, f"not shown: {', '.join(not_shown)}", ABOVE_LEGEND)
     return ax
 
 
@@ -130,7 +130,7 @@ def incoming_outgoing(eq: Equilibrium, ax: Axes | None = None) -> Axes:
     ax.set(xlabel="incoming cost", ylabel="outgoing cost", aspect="equal")
     if any(missing.values()):
         numbers = ", ".join(f"{number:,} {when}" for when, number in missing.items())
-        note(ax, f"not shown (no cost in or out): {numbers}", _ABOVE_LEGEND)
+        note(ax, f"not shown (no cost in or out): {numbers}", ABOVE_LEGEND)
     return ax
 
 

@@ -178,7 +178,9 @@ def _in_time(ax: Axes, trajectory: Trajectory) -> Axes:
         ax.xaxis.set_minor_locator(NullLocator())
     elif t.size > 1:
         ax.set(xlim=(t[0], t[-1]))
-    ax.set(xlabel="time t")
+    rates = trajectory.course.rates
+    in_units_of_rate = np.isin(rates, (0.0, trajectory.network.p)).all()  # γ = 1
+    ax.set(xlabel="time t (1/γ)" if in_units_of_rate else "time t")
     return ax
 
 
