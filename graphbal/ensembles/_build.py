@@ -20,9 +20,12 @@ from graphbal.network import SynapticNetwork
 
 __all__ = [
     "begin",
+    "blocks",
     "choose",
+    "distinct",
     "look_up",
     "network_of",
+    "network_of_rows",
     "network_of_sorted",
     "require_between",
     "require_count",
@@ -34,6 +37,8 @@ Keys = NDArray[np.int64]
 
 # Below this many numbers NumPy is done before compiled code is loaded from its cache.
 _LARGE = 500_000
+# Temporary arrays of so many numbers use the same memory again, which the system need not find.
+_BLOCK = 2**19
 
 
 def begin(seed: Any, weights: Any = None) -> np.random.Generator:
@@ -70,10 +75,29 @@ def network_of(
 
 def network_of_sorted(keys: Keys, values: NDArray[np.float64], n: int, p: float) -> SynapticNetwork:
     """Return the network of synapses with ascending keys and these weights."""
-    index = np.int32 if max(n, keys.size) <= np.iinfo(np.int32).max else np.int64
-    starts = np.searchsorted(keys, np.arange(n + 1) * n).astype(index)
-    J = sparse.csr_array((values, (keys % n).astype(index), starts), shape=(n, n))
+    starts = np.searchsorted(keys, np.arange(n + 1) * n)
+    partners = np.empty(keys.size, dtype=np.int32 if n <= np.iinfo(np.int32).max else np.int64)
+    np.remainder(keys, n, out=partners, casting="unsafe")
+    return network_of_rows(starts, partners, values, p)
+
+
+def network_of_rows(
+    starts: NDArray[np.integer],
+    partners: NDArray[np.integer],
+    values: NDArray[np.float64],
+    p: float,
+) -> SynapticNetwork:
+    """Return the network of these CSR arrays, partners ascending within rows."""
+    n = starts.size - 1
+    if partners.dtype == np.int32 and partners.size <= np.iinfo(np.int32).max:
+        starts = starts.astype(np.int32)
+    J = sparse.csr_array((values, partners, starts), shape=(n, n))
     return SynapticNetwork(J, pd.RangeIndex(n), p=p)
+
+
+def blocks(size: int) -> list[slice]:
+    """Cut so many numbers into pieces whose temporary arrays stay small."""
+    return [slice(at, min(at + _BLOCK, size)) for at in range(0, size, _BLOCK)]
 
 
 def sort_keys(keys: Keys, above: int) -> Keys:
@@ -84,6 +108,18 @@ def sort_keys(keys: Keys, above: int) -> Keys:
     from graphbal.ensembles._compiled import radix_sort
 
     return radix_sort(keys, max(int(above - 1).bit_length(), 1))
+
+
+def distinct(keys: Keys, shift: int = 0) -> Keys:
+    """Return the first of ascending keys that agree but for their last `shift` bits.
+
+    The argument may be overwritten.
+    """
+    if keys.size < _LARGE:
+        return keys[np.diff(keys >> shift, prepend=-1) != 0]
+    from graphbal.ensembles._compiled import deduplicate
+
+    return keys[: deduplicate(keys, shift)]
 
 
 def look_up(cumulative: NDArray[np.float64], u: NDArray[np.float64]) -> Keys:
@@ -99,8 +135,7 @@ def look_up(cumulative: NDArray[np.float64], u: NDArray[np.float64]) -> Keys:
 
 def unite(keys: Keys, more: Keys, above: int) -> Keys:
     """Return the union, ascending, of ascending distinct keys and more of any kind."""
-    more = sort_keys(more, above)
-    more = more[np.diff(more, prepend=-1) != 0]
+    more = distinct(sort_keys(more, above))
     if not keys.size:
         return more
     at = np.searchsorted(keys, more)

@@ -3,7 +3,7 @@
 import numpy as np
 from numba import njit
 
-__all__ = ["inverse", "radix_sort", "repair"]
+__all__ = ["deduplicate", "inverse", "pair", "radix_sort", "repair"]
 
 
 @njit(nogil=True, cache=True)
@@ -32,6 +32,20 @@ def radix_sort(keys, bits):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
+def deduplicate(keys, shift):  # type: ignore[no-untyped-def]
+    """Move the first of ascending keys that agree above `shift` bits forward; return their number.
+
+    In place.
+    """
+    kept = 0
+    for k in range(keys.size):
+        if kept == 0 or keys[k] >> shift != keys[kept - 1] >> shift:
+            keys[kept] = keys[k]
+            kept += 1
+    return kept
+
+
+@njit(nogil=True, cache=True)
 def inverse(cumulative, u):  # type: ignore[no-untyped-def]
     """Return ``np.searchsorted(cumulative, u, side="right")`` for u in 0..1, in O(1) each.
 
@@ -54,6 +68,55 @@ def inverse(cumulative, u):  # type: ignore[no-untyped-def]
             at += 1
         found[k] = at
     return found
+
+
+@njit(nogil=True, cache=True)
+def pair(incoming, outgoing, rng):  # type: ignore[no-untyped-def]
+    """Pair the stubs of all neurons, every pairing equally likely.
+
+    Returns
+    -------
+    indptr, pre : arrays of int
+        Row i holds the presynaptic partners of i in ascending order, repetitions included.
+
+    Notes
+    -----
+    Postsynaptic stubs are shuffled in pieces that fit the cache: each goes to one of 256 piles
+    at random, and each pile is shuffled on its own (the algorithm of Rao and Sandelius). Taken
+    in the order of the presynaptic stubs, they fill all rows in ascending order.
+    """
+    n = incoming.size
+    indptr = np.zeros(n + 1, np.int64)
+    for i in range(n):
+        indptr[i + 1] = indptr[i] + incoming[i]
+    m = indptr[n]
+    piles = np.empty(m, np.uint8)
+    ends = np.zeros(257, np.int64)
+    for k in range(m):
+        piles[k] = int(rng.random() * 256)
+        ends[piles[k] + 1] += 1
+    ends = np.cumsum(ends)
+    free = ends.copy()
+    post = np.empty(m, np.int32)
+    k = 0
+    for i in range(n):
+        for _ in range(incoming[i]):
+            post[free[piles[k]]] = i
+            free[piles[k]] += 1
+            k += 1
+    for pile in range(256):
+        for k in range(ends[pile + 1] - 1, ends[pile], -1):
+            other = ends[pile] + int(rng.random() * (k + 1 - ends[pile]))
+            post[k], post[other] = post[other], post[k]
+    free = indptr[:n].copy()
+    pre = np.empty(m, np.int32)
+    k = 0
+    for j in range(n):
+        for _ in range(outgoing[j]):
+            pre[free[post[k]]] = j
+            free[post[k]] += 1
+            k += 1
+    return indptr, pre
 
 
 @njit(nogil=True, cache=True)

@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from graphbal.ensembles._build import (
     Keys,
     begin,
+    blocks,
+    distinct,
     look_up,
     network_of,
     require_between,
@@ -92,7 +94,7 @@ def connectome_like(
     SynapticNetwork(1,000 neurons, 20,000 synapses, c = |J|^2)
     """
     require_count("n", n, 3)
-    require_count("n_synapses", n_synapses, n)
+    require_count("n_synapses", n_synapses, 0)
     require_between("reciprocity", reciprocity, 0, 1)
     require_between("local_fraction", local_fraction, 0, 1)
     n_mutual = int(reciprocity * n_synapses / 2)
@@ -115,10 +117,12 @@ def connectome_like(
         missing = n_pairs - n - pairs.size
         if missing <= 0:
             break
-        drawn = _draw_pairs(missing + missing // 8 + 16, reach, outset, local_fraction, rng)
+        drawn = [
+            _draw_pairs(block.stop - block.start, reach, outset, local_fraction, rng)
+            for block in blocks(missing + missing // 8 + 16)
+        ]
         # Distinct pairs, whichever direction; the parity keeps either direction equally often.
-        pairs = sort_keys(np.concatenate([pairs, drawn]), 2 * n * n)
-        pairs = pairs[np.diff(pairs >> 1, prepend=-1) != 0]
+        pairs = distinct(sort_keys(np.concatenate([pairs, *drawn]), 2 * n * n), shift=1)
     else:
         raise InputError(
             f"{n_synapses} synapses are too many to draw between {n} neurons with heavy-tailed "
@@ -127,15 +131,17 @@ def connectome_like(
     surplus = rng.choice(pairs.size, pairs.size - (n_pairs - n), replace=False, shuffle=False)
     pairs = np.delete(pairs, surplus)
 
-    low, high = np.divmod(pairs >> 1, n)
-    ascending = ((pairs ^ (low + high)) & 1).astype(bool)
+    keys = np.empty(n_synapses, dtype=np.int64)
+    for block in blocks(pairs.size):
+        low, high = np.divmod(pairs[block] >> 1, n)
+        ascending = ((pairs[block] ^ (low + high)) & 1).astype(bool)
+        keys[block] = np.where(ascending, high * n + low, low * n + high)
+    del pairs
     first = np.arange(n)
-    keys = np.concatenate(
-        [np.where(ascending, high * n + low, low * n + high), (first + 1) % n * n + first]
-    )
-    del pairs, low, high, ascending
+    keys[n_pairs - n : n_pairs] = (first + 1) % n * n + first
     post, pre = np.divmod(keys[rng.choice(n_pairs, n_mutual, replace=False, shuffle=False)], n)
-    return network_of(np.concatenate([keys, pre * n + post]), n, weights, rng, p)
+    keys[n_pairs:] = pre * n + post
+    return network_of(keys, n, weights, rng, p)
 
 
 def _draw_pairs(

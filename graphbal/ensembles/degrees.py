@@ -10,13 +10,14 @@ from numpy.typing import ArrayLike, NDArray
 from graphbal.ensembles._build import (
     Keys,
     begin,
+    blocks,
     choose,
     look_up,
     network_of,
+    network_of_rows,
     network_of_sorted,
     require_between,
     require_count,
-    sort_keys,
     unite,
 )
 from graphbal.ensembles.weights import LogNormal, Weights
@@ -233,12 +234,14 @@ def configuration(
         )
     rng = begin(seed, weights)
     if 2 * incoming.sum() <= n * (n - 1):
-        keys = _paired(incoming, outgoing, rng)
+        starts, partners = _paired(incoming, outgoing, rng)
     else:
-        without = np.eye(n, dtype=np.bool_)
-        without.ravel()[_paired(n - 1 - incoming, n - 1 - outgoing, rng)] = True
-        keys = np.flatnonzero(~without)
-    return network_of_sorted(keys, weights.draw(keys.size, rng), n, p)
+        left_out = _paired(n - 1 - incoming, n - 1 - outgoing, rng)
+        there = ~np.eye(n, dtype=np.bool_)
+        there[np.repeat(np.arange(n), n - 1 - incoming), left_out[1]] = False
+        starts = np.concatenate([[0], np.cumsum(incoming)])
+        partners = np.nonzero(there)[1].astype(np.int32)
+    return network_of_rows(starts, partners, weights.draw(partners.size, rng), p)
 
 
 def watts_strogatz(
@@ -408,35 +411,34 @@ def erdos_renyi_keys(n: int, mean_degree: float, rng: np.random.Generator) -> Ke
         return np.empty(0, dtype=np.int64)
     expected = n * mean_degree
     # Ten standard deviations more than expected: the gaps reach past the last pair.
-    chosen = rng.geometric(probability, int(expected + 10 * np.sqrt(expected)) + 10)
-    np.minimum(chosen, n * n, out=chosen)  # a gap of nearly 2⁶³ would overflow the sum
-    np.cumsum(chosen, out=chosen)
-    chosen -= 1
-    chosen = chosen[: np.searchsorted(chosen, n * (n - 1))]
-    keys = chosen // (n - 1)  # the postsynaptic neuron; that skips itself among the others
-    chosen += (chosen - keys * (n - 1) >= keys) + keys
-    return chosen
+    keys = np.empty(int(expected + 10 * np.sqrt(expected)) + 10, dtype=np.int64)
+    last = -1
+    for block in blocks(keys.size):
+        at = keys[block]
+        gaps = rng.geometric(probability, at.size)
+        np.minimum(gaps, n * n, out=gaps)  # a gap of nearly 2⁶³ would overflow the sum
+        np.cumsum(gaps, out=at)
+        at += last
+        last = int(at[-1])
+        # Pairs are numbered by postsynaptic neuron, that skips itself among the others.
+        post = at // (n - 1)
+        at += (at - post * (n - 1) >= post) + post
+    return keys[: np.searchsorted(keys, n * n)]
 
 
-def _paired(incoming: Keys, outgoing: Keys, rng: np.random.Generator) -> Keys:
-    """Return the ascending keys of a simple network with these degrees."""
-    n = incoming.size
-    pre = np.repeat(np.arange(n, dtype=np.int32), outgoing)
-    rng.shuffle(pre)
-    post = np.repeat(np.arange(0, n * n, n), incoming)
-    keys = sort_keys(post + pre, n * n)
-    if keys.size:
-        from graphbal.ensembles._compiled import repair
+def _paired(
+    incoming: Keys, outgoing: Keys, rng: np.random.Generator
+) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    """Return the CSR arrays, starts and partners, of a simple network with these degrees."""
+    from graphbal.ensembles._compiled import pair, repair
 
-        indptr = np.concatenate([[0], np.cumsum(incoming)])
-        pre = keys - post
-        if not repair(indptr, pre, rng):
-            raise InputError(
-                "no network without self-connections and repeated synapses has these degrees: "
-                "some neurons need more partners than the others can offer"
-            )
-        np.add(post, pre, out=keys)
-    return keys
+    starts, partners = pair(incoming, outgoing, rng)
+    if not repair(starts, partners, rng):
+        raise InputError(
+            "no network without self-connections and repeated synapses has these degrees: some "
+            "neurons need more partners than the others can offer"
+        )
+    return starts, partners
 
 
 def _degrees(name: str, degrees: Any) -> Keys:
