@@ -15,7 +15,7 @@ from graphbal._version import __version__
 
 if TYPE_CHECKING:
     from graphbal import analytic, ensembles, measures, nulls, rnn, solvers
-    from graphbal.balance import Equilibrium, balance, equilibrium_potentials
+    from graphbal.balance import Equilibrium, balance
     from graphbal.compare import compare
     from graphbal.conductance import effective_conductance, laplacian
     from graphbal.convert import as_network
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from graphbal.local_rule import LocalRun, local_rule, stable_step
     from graphbal.modes import Modes, eigenmodes
     from graphbal.network import SynapticNetwork
+    from graphbal.potentials import equilibrium_potentials, set_potentials
     from graphbal.report import report
     from graphbal.sensitivity import Sensitivity, sensitivity
     from graphbal.subnetwork import subnetwork
@@ -51,7 +52,7 @@ _HOME = {
     "compare": "compare",
     "effective_conductance": "conductance",
     "eigenmodes": "modes",
-    "equilibrium_potentials": "balance",
+    "equilibrium_potentials": "potentials",
     "flow": "flow",
     "laplacian": "conductance",
     "linear_response": "linearization",
@@ -62,6 +63,7 @@ _HOME = {
     "read_network": "io",
     "report": "report",
     "sensitivity": "sensitivity",
+    "set_potentials": "potentials",
     "stable_step": "local_rule",
     "subnetwork": "subnetwork",
     "topology": "topology",
@@ -104,6 +106,7 @@ __all__ = [
     "report",
     "rnn",
     "sensitivity",
+    "set_potentials",
     "solvers",
     "stable_step",
     "subnetwork",

@@ -9,7 +9,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from numbers import Real
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -24,10 +24,7 @@ from graphbal.solvers import Auto, ClosedForm, Newton, Osborne, Problem, Solutio
 from graphbal.solvers._problem import relative_imbalance
 from graphbal.topology import Topology, topology
 
-if TYPE_CHECKING:
-    import networkx as nx
-
-__all__ = ["Equilibrium", "balance", "equilibrium_potentials"]
+__all__ = ["Equilibrium", "balance"]
 
 Array = NDArray[np.float64]
 
@@ -378,61 +375,6 @@ def balance(
     if not eq.converged:
         warnings.warn(eq.message, ConvergenceWarning, stacklevel=2)
     return eq
-
-
-def equilibrium_potentials(
-    graph: nx.Graph,
-    weight: str = "weight",
-    p: float = 2.0,
-    alpha: Any = 1.0,
-    fixed: Iterable[Hashable] | None = None,
-    tol: float = 1e-9,
-) -> dict[Hashable, float]:
-    r"""Return the equilibrium potential of each node of a NetworkX graph.
-
-    Parameters
-    ----------
-    graph : networkx.Graph, DiGraph or multigraph
-        An edge (u, v) is a synapse from u to v; an undirected edge is one each way.
-    weight : str
-        Edge attribute that holds the weight; an edge without it has weight 1.
-    p, alpha : float
-        Cost of a synapse, :math:`c = \alpha |J|^p`.
-    fixed : nodes, optional
-        Nodes whose potential is clamped at 0.
-    tol : float
-        As in `balance`.
-
-    Returns
-    -------
-    dict
-        Node → potential h, dimensionless, mean zero in each strongly connected component.
-
-    Raises
-    ------
-    InputError
-        As `balance`.
-
-    See Also
-    --------
-    balance : The same, with everything there is to know about the result.
-
-    References
-    ----------
-    .. [1] Stock et al. (2022). https://doi.org/10.1371/journal.pcbi.1010418
-
-    Examples
-    --------
-    >>> import networkx as nx
-    >>> G = nx.DiGraph()
-    >>> G.add_weighted_edges_from([("a", "b", 4.0), ("b", "a", 1.0)])
-    >>> h = equilibrium_potentials(G)
-    >>> round(h["b"] - h["a"], 4)  # (1/2p) log(16/1)
-    0.6931
-    """
-    net = SynapticNetwork.from_networkx(graph, weight=weight, p=p, alpha=alpha)
-    h = balance(net, tol=tol, fixed=fixed).h
-    return dict(zip(graph, h.tolist(), strict=True))
 
 
 def _solver(solver: str | Solver) -> Solver:

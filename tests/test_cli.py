@@ -403,7 +403,7 @@ def test_names_of_datasets_are_completed(command):
 
 def test_completion_speaks_to_each_shell_and_leaves_files_to_it():
     assert completed("bash", "graphbal bal") == "balance"
-    assert completed("zsh", "graphbal bal").startswith("_arguments '*: :((\"balance\"")
+    assert completed("zsh", "graphbal bal").startswith('_arguments \'*: :(("balance"')
     assert completed("bash", "graphbal balance ./no") == ""
     assert completed("zsh", "graphbal balance ./no") == "_files"
     assert "--on-infeasible" in completed("bash", "graphbal balance celegans --on")

@@ -70,6 +70,8 @@ def from_networkx(
     >>> net.to_networkx(cost=None).edges["AVAL", "DA1"]
     {'transmitter': 'ACh', 'weight': 3.0}
     """
+    if not hasattr(graph, "adjacency"):
+        raise InputError(f"a {type(graph).__name__} is not a NetworkX graph")
     labels = list(graph)
     n = len(labels)
     neighbours = [found for _, found in graph.adjacency()]  # an undirected edge is there twice
