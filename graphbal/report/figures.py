@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from graphbal.report.words import called, count, number
+from graphbal.report.words import aligned, called, count
 
 Axis = Literal["linear", "log"]
 
@@ -18,8 +18,11 @@ if TYPE_CHECKING:
 
 BLUE, ORANGE, GREY, TEXT, GRID = "#0173b2", "#de8f05", "#8b929c", "#4d5560", "#e4e7eb"
 SERIES = (BLUE, ORANGE, "#029e73", "#d55e00", "#cc78bc", "#7a5195", "#56a0d3", "#8a6d3b")
+# From low to high potentials, through none.
+SCALE = (BLUE, "#5d9fcc", "#abc8dd", "#d5d9de", "#ecd09f", "#e6b052", ORANGE)
 # What each colour becomes on a dark page.
 DARK = {
+    **dict(zip(SCALE[1:-1], ("#4a8ab3", "#3f647d", "#4b525c", "#7a6539", "#b88b37"), strict=True)),
     BLUE: "#5ab4ee",
     ORANGE: "#f2b03d",
     GREY: "#858d98",
@@ -35,9 +38,11 @@ DARK = {
 _MOST_POINTS = 8_000  # of a kind, on a page
 _FEWEST_POINTS = 400  # in a figure
 _MOST_LINES = 8
+_N_NAMED = 6  # neurons on a map
 _N_ENTRIES = 60  # neurons shown of each mode
 _MOST_NULLS = 100  # null networks drawn, and the largest |z| that has its place
 _FARTHEST = 12.0
+_NARROW = 280  # pixels of a figure on a phone
 _FONT = "system-ui, sans-serif"
 
 
@@ -64,6 +69,93 @@ def most_points(n_networks: int) -> int:
 
 
 # ---------------------------------------------------------------------- of one network
+
+
+def network_map(f: Findings, key: str, top: int) -> Figure | None:
+    """Draw the neurons in the colours of their potentials; None if they are too many."""
+    net = f.network
+    if net.n_neurons > top:
+        return None
+    from bokeh.models import LinearColorMapper, Range1d
+    from bokeh.models.annotations import ColorBar
+
+    from graphbal.plotting.positions import layout
+
+    places = layout(net)
+    x, y = (places[axis].to_numpy() for axis in ("x", "y"))
+    costs = net.costs.data
+    most = np.sort(np.argsort(-costs, kind="stable")[:top])
+    post = np.searchsorted(net.weights.indptr, most, side="right") - 1
+    pre = net.weights.indices[most]
+    vanishing = f.eq.topology.vanishing[most]
+    plot = _plot("", "", height=460)
+    plot.axis.visible = plot.grid.visible = False
+    plot.x_range = Range1d(start=-1.08, end=1.08)
+    plot.y_range = Range1d(start=-1.1, end=1.14)
+    for these, color, alpha, legend in (
+        (~vanishing, GREY, float(np.clip(400 / most.size, 0.06, 0.5)), "synapses"),
+        (vanishing, "#d55e00", 0.45, "synapses that vanish"),
+    ):
+        if these.any():
+            plot.segment(
+                "x0",
+                "y0",
+                "x1",
+                "y1",
+                source=_source(
+                    x0=x[pre[these]], y0=y[pre[these]], x1=x[post[these]], y1=y[post[these]]
+                ),
+                color=color,
+                alpha=alpha,
+                legend_label=legend,
+            )
+    h, names = f.eq.h, [str(name) for name in net.neurons]
+    bound = float(np.abs(h).max()) or 1.0
+    groups = {} if f.classes is None else {"group": f.classes.to_numpy()}
+    colors = LinearColorMapper(palette=SCALE, low=-bound, high=bound)
+    points = plot.scatter(
+        "x",
+        "y",
+        source=_source(x=x, y=y, h=h, neuron=names, **groups),
+        size=9 if len(h) < 500 else 6,
+        fill_color={"field": "h", "transform": colors},
+        line_color=GREY,
+    )
+    _hover(
+        plot, points, "@neuron", *([("class", "@group")] if groups else []), ("h", "@h{+0.0000}")
+    )
+    named: list[int] = []
+    for k in np.argsort(-np.abs(h), kind="stable")[: 3 * _N_NAMED]:
+        if len(named) < _N_NAMED and all(
+            abs(x[k] - x[j]) > 0.3 or abs(y[k] - y[j]) > 0.1 for j in named
+        ):
+            named.append(int(k))
+    _names(plot, x[named], y[named], [names[k] for k in named])
+    bar = ColorBar(
+        color_mapper=colors,
+        major_label_text_color=TEXT,
+        major_label_text_font=_FONT,
+        major_tick_line_color=None,
+        background_fill_color=None,
+        width=10,
+        padding=8,
+    )
+    plot.add_layout(bar, "right")
+    _legend(plot)
+    flows = places.attrs.get("method") == "signal flow"
+    words = (
+        "Neurons are dots, synapses lines. "
+        + ("Signals flow downwards on the whole. " if flows else "")
+        + "The colour is the potential at balance: where it is orange, inputs are weakened and "
+        "outputs strengthened; where it is blue, the reverse. Some neurons that change much are "
+        "named."
+    )
+    return _figure(
+        f"map-{key}",
+        "Map of the network",
+        words + _left_out(net.n_synapses, most.size, "synapses of the largest cost are drawn"),
+        plot,
+    )
 
 
 def incoming_outgoing(f: Findings, key: str, top: int) -> Figure:
@@ -157,8 +249,9 @@ def potential_strip(f: Findings, key: str, top: int) -> Figure:
         "strengthens its outputs; below it, the reverse."
     )
     if f.classes is not None:
-        means = f.eq.potentials.groupby(f.classes).mean().sort_values()
-        said = [f"{group} {number(mean, 2)}" for group, mean in means.items()]
+        means = f.eq.potentials.groupby(f.classes).mean().sort_values().round(2)
+        texts = aligned(means, signed=True)
+        said = [f"{group} {text}" for group, text in zip(means.index, texts, strict=True)]
         words += f" Mean by class: {', '.join(said)}."
     return _figure(
         f"potentials-{key}",
@@ -270,21 +363,7 @@ def mode_entries(f: Findings, key: str) -> Figure | None:
         fill_alpha=0.45,
     )
     _hover(plot, points, "@neuron", ("mode", "@x"), ("size", "@y{+0.000}"))
-    plot.text(
-        "x",
-        "y",
-        text="neuron",
-        source=_source(
-            x=mode[0], y=entries[0], neuron=[_short(str(name)) for name in names.take(largest[0])]
-        ),
-        x_offset=0,
-        y_offset=-7,
-        text_align="center",
-        text_baseline="bottom",
-        text_font={"value": _FONT},
-        text_font_size="11px",
-        text_color=TEXT,
-    )
+    _names(plot, mode[0], entries[0], [str(name) for name in names.take(largest[0])])
     plot.y_range.start, plot.y_range.end = min(-0.25, 1.1 * entries.min()), 1.18
     words = (
         "Each dot is a neuron in one of the slowest modes; the neuron where a mode is largest is "
@@ -400,13 +479,9 @@ def null_distances(compared: Comparison, name: str, key: str) -> Figure:
         color=GREY,
         fill_alpha=0.25,
         line_alpha=0,
-        legend_label="null networks",
     )
     z = table["z"].to_numpy()
-    for differs, color, legend in (
-        (False, BLUE, "network, within the null"),
-        (True, ORANGE, "network, differs"),
-    ):
+    for differs, color in ((False, BLUE), (True, ORANGE)):
         these = (table["p_adjusted"].to_numpy() <= 0.05) == differs
         points = plot.scatter(
             "x",
@@ -422,7 +497,6 @@ def null_distances(compared: Comparison, name: str, key: str) -> Figure:
             marker="diamond",
             size=13,
             color=color,
-            legend_label=legend,
         )
         _hover(
             plot,
@@ -434,15 +508,16 @@ def null_distances(compared: Comparison, name: str, key: str) -> Figure:
             ("adjusted p", "@p{0.000}"),
         )
     plot.line([0, 0], [labels[-1], labels[0]] if labels else [], color=GREY, line_dash="dashed")
-    _legend(plot)
     words = (
         "Each row is a measure: the network as a diamond, its null networks as grey dots, all in "
         "standard deviations from the mean of the null networks. Orange diamonds differ from the "
-        "null model at an adjusted p of 0.05."
+        "null model at an adjusted p of 0.05, blue ones do not."
     )
     if (np.abs(z) > _FARTHEST).any():
-        words += f" What lies farther out than ±{_FARTHEST:.0f} is drawn there."
-    if int(table["n_null"].max()) > _MOST_NULLS if len(table) else False:
+        words += (
+            f" Diamonds farther out than ±{_FARTHEST:.0f} are drawn there; the table has their z."
+        )
+    if (table["n_null"] > _MOST_NULLS).any():
         words += f" Of the null networks {_MOST_NULLS} are drawn."
     return _figure(f"distances-{key}", "Distance from the null model", words, plot)
 
@@ -482,6 +557,7 @@ def _plot(
         **options,
     )
     plot.toolbar.logo = None
+    plot.toolbar.stylesheets = ["@media print { :host { display: none; } }"]
     for axis in plot.axis:
         axis.axis_line_color = axis.major_tick_line_color = GREY
         axis.minor_tick_line_color = None
@@ -523,6 +599,22 @@ def _hover(plot: Any, renderer: Any, title: str, *rows: tuple[str, str]) -> None
     )
 
 
+def _names(plot: Any, x: Any, y: Any, names: Sequence[str]) -> None:
+    """Write names above points."""
+    plot.text(
+        "x",
+        "y",
+        text="neuron",
+        source=_source(x=x, y=y, neuron=[_short(name) for name in names]),
+        y_offset=-7,
+        text_align="center",
+        text_baseline="bottom",
+        text_font={"value": _FONT},
+        text_font_size="11px",
+        text_color=TEXT,
+    )
+
+
 def _diagonal(plot: Any, values: Sequence[Any], label: str) -> None:
     """Draw the line on which both axes are equal."""
     present = [v for v in values if v.size]
@@ -538,7 +630,7 @@ def _legend(plot: Any) -> None:
     plot.add_layout(legend, "above")
     legend.orientation = "horizontal"
     legend.location = "left"
-    legend.ncols = 3
+    legend.ncols = _n_columns([item.label.value for item in legend.items])
     legend.click_policy = "hide"
     legend.background_fill_color = legend.border_line_color = None
     legend.label_text_color = TEXT
@@ -546,6 +638,15 @@ def _legend(plot: Any) -> None:
     legend.label_text_font_size = "12px"
     legend.padding = legend.margin = 0
     legend.spacing = 14
+
+
+def _n_columns(labels: Sequence[str]) -> int:
+    """Return how many columns of labels fit beside each other on a phone."""
+    for n in range(4, 1, -1):
+        widest = [max(map(len, labels[column::n]), default=0) for column in range(n)]
+        if sum(36 + 7 * width for width in widest) <= _NARROW:
+            return n
+    return 1
 
 
 def _percentages() -> Any:

@@ -100,19 +100,18 @@ class Findings:
 
     @property
     def meaning(self) -> list[str]:
-        """What the equilibrium comes to, in sentences about this network."""
+        """What the equilibrium comes to, in sentences."""
         eq, names = self.eq, self.network.neurons
         low, high = int(eq.h.argmin()), int(eq.h.argmax())
         if eq.h[high] - eq.h[low] < 1e-6:
-            return [f"In {self.name} no weight has to change: all potentials are equal."]
-        sides = (
-            (high, "highest", "divides", "multiplies"),
-            (low, "lowest", "multiplies", "divides"),
-        )
+            return ["No weight has to change: all potentials are equal."]
         return [
-            f"In {self.name} the {which} potential is that of {names[at]}: balancing {inputs} its "
-            f"inputs and {outputs} its outputs by {number(math.exp(abs(eq.h[at])), 3)}."
-            for at, which, inputs, outputs in sides
+            f"The {which} potential is that of {names[at]}: balancing {inputs} its inputs and "
+            f"{outputs} its outputs by {number(math.exp(abs(eq.h[at])), 3)}."
+            for at, which, inputs, outputs in (
+                (high, "highest", "divides", "multiplies"),
+                (low, "lowest", "multiplies", "divides"),
+            )
         ]
 
     def time_of(self, share: float) -> float:

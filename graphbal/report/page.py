@@ -57,9 +57,10 @@ def render(
     flow_figure = figures.cost_in_time(findings)
     constants_figure = figures.time_constants(findings)
     drawn = [flow_figure, constants_figure, *(each for shown in networks for each in shown.figures)]
-    sources = dict.fromkeys(
-        (f.about["source"], f.about["doi"]) for f in findings if f.about["source"]
-    )
+    sources: dict[tuple[str, str], list[str]] = {}
+    for f in findings:
+        if f.about["source"]:
+            sources.setdefault((f.about["source"], f.about["doi"]), []).append(f.name)
     return (
         _environment()
         .get_template("page.html.j2")
@@ -81,7 +82,7 @@ def render(
             flow_figure=flow_figure,
             constants_figure=constants_figure,
             figures=[each for each in drawn if each is not None],
-            sources=list(sources),
+            sources=sources,
             version=__version__,
             versions={
                 name: metadata.version(name) for name in ("numpy", "scipy", "pandas", "bokeh")
@@ -103,6 +104,7 @@ class _Shown:
         self.neuron_rows = tables.neuron_table(f, key, rows)
         self.synapse_rows = tables.synapse_table(f, key, rows)
         self.mode_rows = tables.mode_table(f, key)
+        self.map = figures.network_map(f, key, points)
         self.inout = figures.incoming_outgoing(f, key, points)
         self.strip = figures.potential_strip(f, key, points)
         self.costs = figures.cost_before_after(f, key, points)
@@ -118,7 +120,15 @@ class _Shown:
     @property
     def figures(self) -> tuple[figures.Figure | None, ...]:
         """The figures in the order of the page."""
-        return self.inout, self.strip, self.costs, self.movers, self.entries, self.distances
+        return (
+            self.map,
+            self.inout,
+            self.strip,
+            self.costs,
+            self.movers,
+            self.entries,
+            self.distances,
+        )
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._findings, name)

@@ -24,7 +24,7 @@ def number(value: float, digits: int = 4) -> str:
         text = f"{value:,.{max(digits - 1 - math.floor(math.log10(size)), 0)}f}"
     else:
         mantissa, exponent = f"{value:.{digits - 1}e}".split("e")
-        text = f"{mantissa} × 10{str(int(exponent)).translate(_SUPERSCRIPT)}"
+        text = f"{mantissa}\u00a0×\u00a010{str(int(exponent)).translate(_SUPERSCRIPT)}"
     return text.replace("-", "−")
 
 
@@ -37,7 +37,7 @@ def percent(share: float) -> str:
         text = "less than 0.1"
     elif text == "100.0" and share < 1:
         text = "more than 99.9"
-    return text.replace("-", "−") + " %"
+    return text.replace("-", "−") + "\u00a0%"
 
 
 def count(n: int, noun: str) -> str:
