@@ -62,20 +62,22 @@ def from_anndata(data: Any, *, weight: str | None = None, **cost: Any) -> Synapt
 
 def from_torch(tensor: Any, **cost: Any) -> SynapticNetwork:
     """Read a tensor, dense or sparse, wherever it lives; nothing flows back into its gradient."""
-    tensor = tensor.detach().cpu()
+    try:
+        tensor = tensor.detach().cpu()
+    except RuntimeError as error:
+        raise InputError(f"the tensor cannot be read: {error}") from error
     if tensor.is_complex():
         raise InputError(f"the weights are of type {tensor.dtype}; they must be real numbers")
-    if tensor.ndim != 2:
-        raise InputError(
-            f"the weight matrix has shape {(*tensor.shape,)}; it must be square, (n, n)"
-        )
     tensor = tensor.double()  # NumPy knows no bfloat16
     if "sparse" not in str(tensor.layout):
         return from_scipy(tensor.numpy(), **cost)
-    rows = tensor.to_sparse_csr()
-    parts = (rows.values(), rows.col_indices(), rows.crow_indices())
-    matrix = sparse.csr_array(tuple(part.numpy() for part in parts), shape=tuple(tensor.shape))
-    return from_scipy(matrix, **cost)
+    entries = tensor.to_sparse_coo().coalesce()
+    if entries.dense_dim() or entries.sparse_dim() != 2:
+        raise InputError(f"the tensor has shape {(*tensor.shape,)}; it must be a matrix")
+    positions = tuple(entries.indices().numpy())
+    return from_scipy(
+        sparse.coo_array((entries.values().numpy(), positions), shape=tuple(tensor.shape)), **cost
+    )
 
 
 def as_array(source: Any) -> np.ndarray:
