@@ -43,7 +43,7 @@ numpydoc_xref_param_type = False
 default_role = "py:obj"
 # Every link must lead somewhere. A bare name may be that of a parameter or an attribute instead.
 nitpicky = True
-nitpick_ignore_regex = [("py:obj", r"[A-Za-z_]+")]
+nitpick_ignore_regex = [("py:obj", r"\w+")]
 
 sphinx_gallery_conf = {
     "examples_dirs": "../tutorials",
@@ -81,19 +81,19 @@ def escape_bars(app, what, name, obj, options, lines):
             lines[at] = "".join(parts)
 
 
-def link_bare_names(app, env, node, contnode):
-    """Let `balance` lead to `graphbal.balance`, and `rewire` to the one function of that name."""
-    if node.get("reftype") != "obj" or "." in (name := node["reftarget"]):
+def link_short_names(app, env, node, contnode):
+    """Let `balance` lead to `graphbal.balance`, and `rewire` to the only thing of that name."""
+    if node.get("reftype") != "obj":
         return None
-    python = env.domains["py"]
-    kinds = ("function", "class", "exception", "data")
+    name = node["reftarget"]
+    kinds = ("class", "data", "exception", "function")
     found = {
         full: entry
-        for full, entry in python.objects.items()
-        if full.rpartition(".")[2] == name and entry.objtype in kinds
+        for full, entry in env.domains["py"].objects.items()
+        if full.endswith(f".{name}") and entry.objtype in kinds
     }
-    full = f"graphbal.{name}" if f"graphbal.{name}" in found else next(iter(found), None)
-    if full is None or (len(found) > 1 and full != f"graphbal.{name}"):
+    full = f"graphbal.{name}" if f"graphbal.{name}" in found else "".join(found)
+    if full not in found:
         return None
     page, anchor = found[full].docname, found[full].node_id
     return make_refnode(app.builder, node["refdoc"], page, anchor, contnode, full)
@@ -101,4 +101,4 @@ def link_bare_names(app, env, node, contnode):
 
 def setup(app):
     app.connect("autodoc-process-docstring", escape_bars)
-    app.connect("missing-reference", link_bare_names)
+    app.connect("missing-reference", link_short_names)

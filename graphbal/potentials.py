@@ -87,7 +87,7 @@ def set_potentials(
 ) -> None:
     r"""Write potentials into the nodes of a NetworkX graph, and balanced weights into its edges.
 
-    Like `networkx.set_node_attributes`, and unlike everything else in graphbal, this changes what
+    Like ``networkx.set_node_attributes``, and unlike everything else in graphbal, this changes what
     it is given: each node gets an attribute.
 
     Parameters

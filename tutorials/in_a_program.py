@@ -55,8 +55,9 @@ for node in G:
     assert np.isclose(received, sent)
 
 # %%
-# `balance` returns all there is to know instead, and ``eq.network.to_networkx()`` the balanced
-# graph, with whatever attributes the nodes and edges of yours have.
+# (`set_potentials` writes them into the graph, as attributes of its nodes.) `balance` returns all
+# there is to know instead, and ``eq.network.to_networkx()`` the balanced graph, with whatever
+# attributes the nodes and edges of yours have.
 
 eq = gb.balance(G)
 figure, axes = plt.subplots(1, 2, figsize=(7, 2.9), layout="constrained")
@@ -83,9 +84,9 @@ plt.show()
 # %%
 # At the door of a function
 # -------------------------
-# A function of yours need not ask what it is given. `as_network` takes NetworkX graphs, sparse and
-# dense matrices, tables, file names and the names of datasets, so that your callers may pass any of
-# them.
+# A function of yours need not ask what it is given. `as_network` takes NetworkX graphs, sparse
+# and dense matrices, tables, file names and the names of datasets, so that your callers may pass
+# any of them.
 
 
 def cost_to_be_saved(network, p=2):
@@ -104,8 +105,8 @@ assert np.isclose(cost_to_be_saved(G), cost_to_be_saved(matrix))
 # %%
 # Many networks in one table
 # --------------------------
-# Databases keep the synapses of many animals in one long table. Here are eight worms, from hatching
-# to adulthood (Witvliet et al. 2021, https://doi.org/10.1038/s41586-021-03778-8):
+# Databases keep the synapses of many animals in one long table. Here are eight worms, from
+# hatching to adulthood (Witvliet et al. 2021, https://doi.org/10.1038/s41586-021-03778-8):
 
 stages = [f"witvliet-{number}" for number in range(1, 9)]
 synapses = pd.concat(
@@ -211,8 +212,8 @@ print(f"{1000 * each:.1f} ms a graph, all measures together")
 features.groupby(kind_of).mean().round(3)
 
 # %%
-# The nearest class mean, with features in units of their spread, learnt from the first half of each
-# kind and tried on the other:
+# The nearest class mean, with features in units of their spread, learnt from the first half of
+# each kind and tried on the other:
 
 standard = (features - features.mean()) / features.std()
 learning = np.tile(np.arange(60) < 30, 3)
@@ -248,10 +249,10 @@ bounds.groupby(kind_of).mean().round(3)
 # --------------------------------
 # A graph of this size takes about a millisecond, so that a thousand need no more than a loop. For
 # many more, the processes of the standard library each take a share. Three habits make that fast:
-# let a worker *make or read* its graph, so that none has to travel; return numbers, not equilibria;
-# and hand out graphs by the hundred (``chunksize``). A function that workers call is found by its
-# name, and so belongs to a module; the guard around the main part is what keeps workers from
-# starting workers. Here is the whole program:
+# let a worker *make or read* its graph, so that none has to travel; return numbers, not
+# equilibria; and hand out graphs by the hundred (``chunksize``). A function that workers call is
+# found by its name, and so belongs to a module; the guard around the main part is what keeps
+# workers from starting workers. Here is the whole program:
 
 program = '''
 import os

@@ -129,7 +129,7 @@ def chain(
     2 (n − 1) synapses, reciprocity 1. It has detailed balance: at equilibrium both synapses of a
     pair cost :math:`\sqrt{c_{ij} c_{ji}}`, and the potentials are a random walk along the chain
     with steps :math:`\log(c_{k+1,k}/c_{k,k+1}) / 2p`, whose standard deviation is
-    :math:`\sigma/\sqrt2` for weights `LogNormal(σ)`.
+    :math:`\sigma/\sqrt2` for weights ``LogNormal(σ)``.
 
     Parameters
     ----------
@@ -230,7 +230,7 @@ def tree(
 ) -> SynapticNetwork:
     r"""Return a tree of reciprocal pairs, filled level by level.
 
-    Neuron k > 0 is connected both ways with its parent, ⌊(k − 1) / `branching`⌋: 2 (n − 1)
+    Neuron k > 0 is connected both ways with its parent, ⌊(k − 1) / branching⌋: 2 (n − 1)
     synapses, reciprocity 1. It has detailed balance: at equilibrium both synapses of a pair cost
     :math:`\sqrt{c_{ij} c_{ji}}`.
 
@@ -288,7 +288,7 @@ def feed_forward(
     Every neuron of a layer contacts every neuron of the next independently with probability
     `density`: :math:`\sum_l s_l s_{l+1}` times `density` synapses on average, binomial degrees,
     reciprocity 0. No synapse lies on a cycle, so that there is no finite equilibrium unless neurons
-    are fixed: `balance(net, fixed=...)` with the first and the last layer.
+    are fixed: ``balance(net, fixed=...)`` with the first and the last layer.
 
     Parameters
     ----------

@@ -79,7 +79,7 @@ class LogNormal:
 
     The mean is :math:`e^{\mu + \sigma^2/2}` and the variance
     :math:`(e^{\sigma^2} - 1)\, e^{2\mu + \sigma^2}`. The costs |J|ᵖ are log-normal as well, with
-    log-costs of mean p μ and standard deviation p σ: `LogNormal(0.5)`, the default of every
+    log-costs of mean p μ and standard deviation p σ: ``LogNormal(0.5)``, the default of every
     generator, makes log-costs standard normal at p = 2.
 
     Parameters
