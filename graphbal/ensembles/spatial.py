@@ -43,7 +43,8 @@ def spatial(
     mean_degree : float
         Expected number of inputs of a neuron, 0 to n − 1.
     length : float
-        Length ℓ over which the probability decays by e, above 0; in distances of neighbours.
+        Length ℓ over which the probability decays by e, in distances of neighbours; at least
+        0.001, where only the nearest are connected.
     weights : Weights
         Distribution of the weights.
     seed : int
@@ -83,7 +84,7 @@ def spatial(
     if n < 2:
         raise InputError("a sheet of 1 × 1 has no synapse; give at least two neurons")
     require_between("mean_degree", mean_degree, 0, n - 1, ", n - 1")
-    require_between("length", length, np.finfo(float).tiny, np.finfo(float).max)
+    require_between("length", length, 1e-3, np.finfo(float).max)
     rng = begin(seed, weights)
     down, right = np.divmod(np.arange(1, n), columns)
     distances = np.hypot(np.minimum(down, rows - down), np.minimum(right, columns - right))
