@@ -54,6 +54,7 @@ sphinx_gallery_conf = {
     "min_reported_time": 1,
     "reset_modules": ("matplotlib",),
     "show_memory": False,
+    "write_computation_times": False,
 }
 
 html_theme = "pydata_sphinx_theme"
