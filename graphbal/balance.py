@@ -16,6 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
+from graphbal._html import card, change
 from graphbal.analytic.bounds import drop_bounds
 from graphbal.convert import as_network
 from graphbal.errors import ConvergenceWarning, InfeasibleError, InputError
@@ -238,6 +239,26 @@ class Equilibrium:
     @property
     def _free(self) -> NDArray[np.bool_]:
         return ~self.original.neurons.isin(self.topology.fixed)
+
+    def _repr_html_(self) -> str:
+        stats, top = self.stats, self.topology
+        facts = {
+            "outcome": self.message,
+            "neurons": self.original.n_neurons,
+            "strong components": top.n_components,
+            "vanishing synapses": int(np.count_nonzero(top.vanishing)),
+            "total cost": change(self.initial_cost, self.total_cost),
+            "imbalance": f"{self.initial_imbalance:.3g} → {self.imbalance:.3g}",
+            "largest of a neuron": f"{self.initial_neuron_imbalance:.3g} → "
+            f"{self.neuron_imbalance:.3g}",
+            "solver": f"{stats['solver']}: {stats['why']}; {stats['iterations']} iterations, "
+            f"{stats['seconds']:.2g} s",
+        }
+        tables = {
+            "largest potentials": self.largest_potentials().to_frame(),
+            "synapses that change most": self.most_changed_synapses().set_index(["pre", "post"]),
+        }
+        return card("Equilibrium", facts, tables)
 
     def __repr__(self) -> str:
         return (

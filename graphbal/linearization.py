@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from graphbal._html import card
 from graphbal.conductance import conducting_problem
 from graphbal.convert import as_network
 from graphbal.errors import InputError
@@ -166,6 +167,15 @@ class Response:
         moved = np.linalg.norm(followed - self.initial, axis=1)
         error = np.divide(apart, moved, out=np.zeros_like(apart), where=moved > 0)
         return pd.Series(error, index=self.amplitudes.index, name="error")
+
+    def _repr_html_(self) -> str:
+        facts = {
+            "neurons": self.network.n_neurons,
+            "times": f"{self.t.size:,}, up to {self.t.max():g}",
+            "modes followed": len(self.modes.eigenvalues),
+            "the others": "left out" if self.rest is None else "as one",
+        }
+        return card("Response", facts, {"the first modes": self.modes.table().head()})
 
     def __repr__(self) -> str:
         rest = "" if self.rest is None else " and the rest"

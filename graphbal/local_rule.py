@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from graphbal._html import card, change
 from graphbal.convert import as_network
 from graphbal.errors import ConvergenceWarning, InputError
 from graphbal.network import SynapticNetwork
@@ -73,6 +74,18 @@ class LocalRun:
     def imbalance(self) -> pd.Series:
         """Imbalance by time."""
         return self.history["imbalance"]
+
+    def _repr_html_(self) -> str:
+        cost, imbalance = self.total_cost, self.history["neuron_imbalance"]
+        facts = {
+            "outcome": self.message,
+            "neurons": self.network.n_neurons,
+            "time": float(self.t[-1]),
+            "total cost": change(cost.iloc[0], cost.iloc[-1]),
+            "largest imbalance of a neuron": f"{imbalance.iloc[0]:.3g} → {imbalance.iloc[-1]:.3g}",
+            "stable": self.is_stable,
+        }
+        return card("LocalRun", facts)
 
     def __repr__(self) -> str:
         first, last = self.history.iloc[0], self.history.iloc[-1]

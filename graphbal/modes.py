@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from graphbal._eigen import MAX_ITERATIONS, GroundedLaplacian, all_eigenpairs, extreme_eigenpairs
+from graphbal._html import card
 from graphbal.conductance import conducting
 from graphbal.convert import as_network
 from graphbal.errors import ConvergenceWarning, InputError
@@ -114,6 +115,15 @@ class Modes:
             },
             index=self.modes.columns,
         )
+
+    def _repr_html_(self) -> str:
+        facts = {
+            "outcome": self.message,
+            "neurons": self.network.n_neurons,
+            "modes": len(self.eigenvalues),
+            "modes of eigenvalue 0": self.n_zero,
+        }
+        return card("Modes", facts, {"the first of them": self.table().head()})
 
     def __repr__(self) -> str:
         return (

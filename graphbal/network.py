@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import copy
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from numbers import Real
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from graphbal._html import card
 from graphbal.errors import InputError
 
 if TYPE_CHECKING:
@@ -422,6 +423,19 @@ class SynapticNetwork:
             raise InputError(f"the {what} of the neuron {self.neurons[at]!r} is {array[at]}")
         return array
 
+    def _repr_html_(self) -> str:
+        weights, intake = self.weights.data, asdict(self.intake)
+        alpha = "" if self.alpha.ndim == 0 and self.alpha == 1 else "α "
+        facts = {
+            "neurons": f"{self.n_neurons:,}: {_some(self.neurons)}",
+            "synapses": self.n_synapses,
+            "self-connections": self.n_self_connections,
+            "weights": f"{weights.min():.6g} to {weights.max():.6g}" if weights.size else "none",
+            "cost of a synapse": f"{alpha}|J|^{self.p:g}",
+        }
+        merged = {name.replace("_", " "): number for name, number in intake.items() if number}
+        return card("SynapticNetwork", facts | merged)
+
     def __repr__(self) -> str:
         alpha = "" if self.alpha.ndim == 0 and self.alpha == 1 else "α "
         return (
@@ -528,3 +542,10 @@ class SynapticNetwork:
             return self.alpha
         post, pre = self._endpoints()
         return self.alpha[0, pre] if self.alpha.shape[0] == 1 else self.alpha[post, 0]
+
+
+def _some(labels: pd.Index) -> str:
+    """Return the first labels as text, and the last."""
+    shown = [str(label) for label in labels[:3]]
+    more = [] if len(labels) <= 4 else ["…"]
+    return ", ".join(shown + more + [str(label) for label in labels[3:][-1:]])

@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from graphbal._html import card
 from graphbal.balance import Equilibrium, _problem, balance
 from graphbal.convert import as_network
 from graphbal.errors import InputError
@@ -277,6 +278,12 @@ class Sensitivity:
         )
         best = _largest(exact, n)
         return self._ranking(candidates[best], exact[best])
+
+    def _repr_html_(self) -> str:
+        eq = self.equilibrium
+        facts = {"neurons": eq.original.n_neurons, "synapses": eq.original.n_synapses}
+        most = self.cost.nlargest(5, "derivative").set_index(["pre", "post"])
+        return card("Sensitivity", facts, {"of the total cost, largest": most})
 
     def __repr__(self) -> str:
         return f"Sensitivity({self.equilibrium!r})"

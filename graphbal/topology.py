@@ -11,6 +11,7 @@ import pandas as pd
 
 from graphbal._components import Blocks, biconnected_blocks, strong_components
 from graphbal._divergence import component_rates
+from graphbal._html import card
 from graphbal.convert import as_network
 from graphbal.network import SynapticNetwork
 
@@ -249,6 +250,20 @@ class Topology:
                 f"{rates.max() - rates.min():.3g} log t.",
             ]
         return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        facts = {
+            "neurons": self.network.n_neurons,
+            "synapses": self.network.n_synapses,
+            "self-connections": len(self.self_connections),
+            "fixed neurons": len(self.fixed),
+            "strong components": self.n_components,
+            "largest component": int(self.component_sizes.max()) if self.n_components else 0,
+            "finite equilibrium": self.is_balanceable,
+            "vanishing synapses": int(np.count_nonzero(self.vanishing)),
+        }
+        first = {} if self.is_balanceable else {"the first of them": self.vanishing_edges.head()}
+        return card("Topology", facts, first)
 
     def __repr__(self) -> str:
         return (

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
+from graphbal._html import card, change
 from graphbal.errors import InputError
 from graphbal.integrators import Course, Dense, Point
 from graphbal.network import SynapticNetwork
@@ -241,6 +242,18 @@ class Trajectory:
         for leg in self.course.legs(point, t):
             point = leg.point
         return point.q
+
+    def _repr_html_(self) -> str:
+        cost, imbalance = self.total_cost, self.neuron_imbalance
+        facts = {
+            "outcome": self.message,
+            "neurons": self.network.n_neurons,
+            "times": f"{self.t.size:,}, from {self.t[0]:g} to {self.t[-1]:g}",
+            "total cost": change(cost.iloc[0], cost.iloc[-1]),
+            "largest imbalance of a neuron": f"{imbalance.iloc[0]:.3g} → {imbalance.iloc[-1]:.3g}",
+            "steps": self.stats["steps"],
+        }
+        return card("Trajectory", facts)
 
     def __repr__(self) -> str:
         return (
