@@ -213,6 +213,13 @@ class RingEquilibrium(NamedTuple):
         Costs a*_k of k → k + 1 and b*_k of k + 1 → k.
     potentials : array, shape (n,)
         Potentials h, dimensionless, of mean zero.
+
+    Examples
+    --------
+    >>> from graphbal import analytic
+    >>> found = analytic.ring([3.0, 3.0, 3.0], [1.0, 1.0, 1.0])  # balanced as it is
+    >>> round(found.circulation, 9), found.forward.round(9).tolist()
+    (2.0, [3.0, 3.0, 3.0])
     """
 
     circulation: float

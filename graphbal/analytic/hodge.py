@@ -51,6 +51,20 @@ class HodgeSplit:
         Fraction of the variance of the log-costs that potentials can remove, 0 to 1.
     converged : bool
         Whether the cycle part is free of divergence to 1e-9 of the largest log-cost.
+
+    Examples
+    --------
+    >>> import graphbal as gb
+    >>> net = gb.as_network([[0, 4.0, 0], [1.0, 0, 2.0], [0, 1.0, 0]])
+    >>> split = gb.analytic.hodge(net)
+    >>> split.edges().round(3)
+       pre  post  log_cost  gradient  cycle
+    0    1     0     2.773     1.386  0.347
+    1    0     1     0.000    -1.386  0.347
+    2    2     1     1.386     0.693 -0.347
+    3    1     2     0.000    -0.693 -0.347
+    >>> round(split.removable_fraction, 3), round(split.removed_by(split.potentials), 3)
+    (0.909, 0.909)
     """
 
     network: SynapticNetwork

@@ -38,6 +38,19 @@ class Engine:
     ----------
     n_passes : int
         Passes made so far: the unit in which solvers report their work.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from scipy import sparse
+    >>> from graphbal.engines import local_engine
+    >>> engine = local_engine(sparse.csr_array([[0.0, 4.0], [1.0, 0.0]]))
+    >>> engine.at(np.zeros(2)).gradients
+    array([ 3., -3.])
+    >>> engine.products(np.array([1.0, 0.0]), np.array([0.0, 1.0]))
+    (array([0., 1.]), array([1., 0.]))
+    >>> engine.n_passes
+    2
     """
 
     def __init__(self, n: int, products: Products) -> None:
@@ -72,6 +85,17 @@ class State:
         Incoming and outgoing cost of each neuron.
     through : array, shape (n,)
         Their sum, the Laplacian's diagonal; 1 for a neuron without cost.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from scipy import sparse
+    >>> from graphbal.engines import local_engine
+    >>> state = local_engine(sparse.csr_array([[0.0, 4.0], [1.0, 0.0]])).at(np.zeros(2))
+    >>> state.total_cost, state.neuron_imbalance
+    (5.0, 0.6)
+    >>> state.laplacian_product(np.array([1.0, -1.0]))
+    array([ 10., -10.])
     """
 
     engine: Engine
@@ -115,7 +139,17 @@ class State:
 
 
 def local_engine(costs: sparse.csr_array) -> Engine:
-    """Return the fastest engine for this matrix: BLAS if full, SciPy if small, else compiled."""
+    """Return the fastest engine for this matrix: BLAS if full, SciPy if small, else compiled.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from scipy import sparse
+    >>> from graphbal.engines import local_engine
+    >>> engine = local_engine(sparse.csr_array([[0.0, 4.0], [1.0, 0.0]]))
+    >>> engine.at(np.array([np.log(2), -np.log(2)]) / 2).incoming.round(9)
+    array([2., 2.])
+    """
     n = costs.shape[0]
     if n and costs.nnz >= DENSE_FILL * n * n:
         return Engine(n, _blas_products(costs))

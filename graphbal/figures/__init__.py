@@ -43,6 +43,14 @@ class Reproduction:
         ``expected``, ``holds``.
     files : tuple of pathlib.Path
         The files written.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from graphbal.figures import Claim, Reproduction
+    >>> claims = pd.DataFrame([Claim("one and one is two", 2.0, 2.0, True)])
+    >>> Reproduction("fig0", claims, files=())
+    Reproduction(fig0: 1 of 1 claims hold, 0 files)
     """
 
     name: str

@@ -23,6 +23,12 @@ class Claim(NamedTuple):
         The number it must equal within the tolerance, or the bound that it must keep.
     holds : bool
         Whether it does.
+
+    Examples
+    --------
+    >>> from graphbal.figures import Claim
+    >>> Claim("one and one is at most three", measured=2.0, expected="at most 3", holds=True).holds
+    True
     """
 
     claim: str

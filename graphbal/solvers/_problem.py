@@ -50,6 +50,22 @@ class Problem:
         Number of connected parts; q is determined up to a constant in each.
     n, n_synapses : int
         Number of neurons and of synapses.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from scipy import sparse
+    >>> from graphbal.solvers import Problem
+    >>> costs = sparse.csr_array([[0.0, 4.0], [1.0, 0.0]])
+    >>> problem = Problem(costs, components=np.zeros(2, dtype=int), n_components=1)
+    >>> problem.n, problem.n_synapses, problem.centred(np.array([3.0, 1.0])).tolist()
+    (2, 2, [1.0, -1.0])
+    >>> problem.shifted(np.array([np.log(2), 0.0])).costs.toarray()
+    array([[0., 2.],
+           [2., 0.]])
+    >>> problem.tempered(0.5).costs.toarray()
+    array([[0., 2.],
+           [1., 0.]])
     """
 
     costs: sparse.csr_array
@@ -149,6 +165,17 @@ class Solution:
     """Potentials in units of log cost, what they lead to, and how they were found.
 
     Potentials are up to a constant in each component.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from scipy import sparse
+    >>> from graphbal.solvers import Newton, Problem
+    >>> costs = sparse.csr_array([[0.0, 4.0], [1.0, 0.0]])
+    >>> problem = Problem(costs, components=np.zeros(2, dtype=int), n_components=1)
+    >>> solution = Newton().solve(problem, start=None, tol=1e-9)
+    >>> solution.converged, problem.centred(solution.q).round(4).tolist()
+    (True, [0.3466, -0.3466])
     """
 
     q: Array
@@ -169,7 +196,21 @@ class Solution:
 
 
 class Solver(Protocol):
-    """What `graphbal.balance` asks of a solver."""
+    """What `graphbal.balance` asks of a solver.
+
+    Examples
+    --------
+    A solver of your own, which leaves the hard part to another one:
+
+    >>> import graphbal as gb
+    >>> class Patient:
+    ...     def solve(self, problem, start, tol, report=None):
+    ...         rough = gb.solvers.Osborne().solve(problem, start, 1e-3, report)
+    ...         return gb.solvers.Newton().solve(problem, rough.q, tol, report).preceded_by(rough)
+    >>> eq = gb.balance("celegans", solver=Patient())
+    >>> eq.converged, eq.stats["solver"]
+    (True, 'newton')
+    """
 
     def solve(
         self, problem: Problem, start: Array | None, tol: float, report: Report | None = None
