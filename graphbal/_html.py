@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from html import escape
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    import pandas as pd
+import pandas as pd
 
 __all__ = ["card", "change"]
 
 _SIDE_BY_SIDE = "display: flex; flex-wrap: wrap; align-items: flex-start; gap: 0 2em"
 _LEFT = "text-align: left"
+_NAME = "text-align: left; white-space: nowrap; vertical-align: top; padding-right: 1em"
 
 
 def card(
     title: str,
     facts: Mapping[str, Any],
-    tables: Mapping[str, pd.DataFrame | pd.Series] | None = None,
+    tables: Mapping[str, pd.DataFrame] | None = None,
 ) -> str:
     """Return HTML with facts by name and tables by caption; all text in it is escaped.
 
@@ -28,16 +28,17 @@ def card(
     True
     """
     rows = "".join(
-        f'<tr><th scope="row" style="{_LEFT}">{escape(name)}</th>'
+        f'<tr><th scope="row" style="{_NAME}">{escape(name)}</th>'
         f'<td style="{_LEFT}">{escape(_text(value))}</td></tr>'
         for name, value in facts.items()
     )
     parts = [f"<table><tbody>{rows}</tbody></table>"]
     for caption, table in (tables or {}).items():
         if len(table):
-            html = table.to_html(border=0, float_format="{:.4g}".format)
+            labelled = not isinstance(table.index, pd.RangeIndex)
+            html = table.to_html(border=0, index=labelled, float_format="{:.4g}".format)
             at = html.index(">") + 1
-            caption = f'<caption style="{_LEFT}">{escape(caption)}</caption>'
+            caption = f'<caption style="{_NAME}">{escape(caption)}</caption>'
             parts.append(html[:at] + caption + html[at:])
     return (
         f'<div style="overflow-x: auto"><strong>{escape(title)}</strong>'

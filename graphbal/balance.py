@@ -249,14 +249,14 @@ class Equilibrium:
             "vanishing synapses": int(np.count_nonzero(top.vanishing)),
             "total cost": change(self.initial_cost, self.total_cost),
             "imbalance": f"{self.initial_imbalance:.3g} → {self.imbalance:.3g}",
-            "largest of a neuron": f"{self.initial_neuron_imbalance:.3g} → "
+            "imbalance of a neuron": f"{self.initial_neuron_imbalance:.3g} → "
             f"{self.neuron_imbalance:.3g}",
             "solver": f"{stats['solver']}: {stats['why']}; {stats['iterations']} iterations, "
             f"{stats['seconds']:.2g} s",
         }
         tables = {
             "largest potentials": self.largest_potentials().to_frame(),
-            "synapses that change most": self.most_changed_synapses().set_index(["pre", "post"]),
+            "synapses that change most": self.most_changed_synapses(),
         }
         return card("Equilibrium", facts, tables)
 

@@ -175,7 +175,7 @@ class Response:
             "modes followed": len(self.modes.eigenvalues),
             "the others": "left out" if self.rest is None else "as one",
         }
-        return card("Response", facts, {"the first modes": self.modes.table().head()})
+        return card("Response", facts, {"first modes": self.modes.table().head()})
 
     def __repr__(self) -> str:
         rest = "" if self.rest is None else " and the rest"

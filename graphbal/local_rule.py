@@ -82,7 +82,7 @@ class LocalRun:
             "neurons": self.network.n_neurons,
             "time": float(self.t[-1]),
             "total cost": change(cost.iloc[0], cost.iloc[-1]),
-            "largest imbalance of a neuron": f"{imbalance.iloc[0]:.3g} → {imbalance.iloc[-1]:.3g}",
+            "imbalance of a neuron": f"{imbalance.iloc[0]:.3g} → {imbalance.iloc[-1]:.3g}",
             "stable": self.is_stable,
         }
         return card("LocalRun", facts)

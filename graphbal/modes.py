@@ -123,7 +123,7 @@ class Modes:
             "modes": len(self.eigenvalues),
             "modes of eigenvalue 0": self.n_zero,
         }
-        return card("Modes", facts, {"the first of them": self.table().head()})
+        return card("Modes", facts, {"first modes": self.table().head()})
 
     def __repr__(self) -> str:
         return (

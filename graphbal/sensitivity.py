@@ -282,8 +282,8 @@ class Sensitivity:
     def _repr_html_(self) -> str:
         eq = self.equilibrium
         facts = {"neurons": eq.original.n_neurons, "synapses": eq.original.n_synapses}
-        most = self.cost.nlargest(5, "derivative").set_index(["pre", "post"])
-        return card("Sensitivity", facts, {"of the total cost, largest": most})
+        most = self.cost.nlargest(5, "derivative").reset_index(drop=True)
+        return card("Sensitivity", facts, {"∂C*/∂log c, largest": most})
 
     def __repr__(self) -> str:
         return f"Sensitivity({self.equilibrium!r})"

@@ -262,7 +262,9 @@ class Topology:
             "finite equilibrium": self.is_balanceable,
             "vanishing synapses": int(np.count_nonzero(self.vanishing)),
         }
-        first = {} if self.is_balanceable else {"the first of them": self.vanishing_edges.head()}
+        first = (
+            {} if self.is_balanceable else {"first vanishing synapses": self.vanishing_edges.head()}
+        )
         return card("Topology", facts, first)
 
     def __repr__(self) -> str:

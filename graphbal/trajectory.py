@@ -250,7 +250,7 @@ class Trajectory:
             "neurons": self.network.n_neurons,
             "times": f"{self.t.size:,}, from {self.t[0]:g} to {self.t[-1]:g}",
             "total cost": change(cost.iloc[0], cost.iloc[-1]),
-            "largest imbalance of a neuron": f"{imbalance.iloc[0]:.3g} → {imbalance.iloc[-1]:.3g}",
+            "imbalance of a neuron": f"{imbalance.iloc[0]:.3g} → {imbalance.iloc[-1]:.3g}",
             "steps": self.stats["steps"],
         }
         return card("Trajectory", facts)
