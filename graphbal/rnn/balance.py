@@ -30,6 +30,16 @@ class Balanced:
         The network as given.
     equilibrium : Equilibrium
         The equilibrium of its graph of synapses, with costs before and after.
+
+    Examples
+    --------
+    >>> from graphbal import rnn
+    >>> net = rnn.RecurrentNetwork([[0, -0.5], [2.0, 0]], w_in=[[1.0], [0]], w_out=[[0, 1.0]])
+    >>> balanced = rnn.balance(net)
+    >>> balanced.potentials.round(4).tolist()
+    [-0.3466, 0.3466]
+    >>> balanced.initial_cost, round(balanced.total_cost, 6)
+    (4.25, 2.0)
     """
 
     network: RecurrentNetwork

@@ -49,6 +49,18 @@ class RobustnessCost:
     References
     ----------
     .. [1] Stock et al. (2022). https://doi.org/10.1371/journal.pcbi.1010418
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from graphbal import rnn
+    >>> net = rnn.RecurrentNetwork([[0, -0.5], [2.0, 0]], w_in=[[1.0], [-3.0]])
+    >>> cost = rnn.robustness_cost(net, np.ones((1, 100, 1)), dt=0.1)
+    >>> cost.silent.tolist()  # the second neuron is inhibited throughout
+    [1]
+    >>> cost.graph(net).costs.toarray()
+    array([[0.0e+00, 2.5e-04],
+           [4.0e+00, 0.0e+00]])
     """
 
     gains: pd.Series

@@ -46,6 +46,18 @@ class BalancedParameters:
         Potentials by neuron, labelled (population, number); total cost before and after. A state
         handed to the network from outside, such as the initial state of a population, must be
         multiplied by :math:`e^{-h}`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from graphbal import rnn
+    >>> arrays = {"w_in": np.array([[8.0]]), "w_out": np.array([[2.0]])}
+    >>> wiring = {"w_in": "hidden <- input", "w_out": "output <- hidden"}
+    >>> balanced = rnn.balance_arrays(arrays, wiring)
+    >>> {name: array.round(6).tolist() for name, array in balanced.parameters.items()}
+    {'w_in': [[4.0]], 'w_out': [[4.0]]}
+    >>> balanced.equilibrium.potentials.round(4).to_dict()
+    {('hidden', 0): 0.6931, ('input', 0): 0.0, ('output', 0): 0.0}
     """
 
     parameters: Any

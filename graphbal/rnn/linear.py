@@ -39,6 +39,18 @@ class StationaryNoise:
         Covariance of the states.
     outputs : pandas.DataFrame, shape (n_outputs, n_outputs)
         Covariance of the outputs.
+
+    Examples
+    --------
+    >>> from graphbal import rnn
+    >>> net = rnn.RecurrentNetwork([[0, -0.5], [2.0, 0]], w_in=[[1.0], [0]], w_out=[[0, 1.0]])
+    >>> noise = rnn.output_noise(net, 0.1)
+    >>> noise.states.round(6)
+              0        1
+    0  0.008125  0.00375
+    1  0.003750  0.01750
+    >>> noise.output_variance.round(6).tolist()
+    [0.0175]
     """
 
     states: pd.DataFrame

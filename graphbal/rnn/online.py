@@ -64,6 +64,17 @@ class OnlineBalance:
         The rate γ.
     message : str
         The outcome in a sentence.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from graphbal import rnn
+    >>> net = rnn.RecurrentNetwork([[0, -0.5], [2.0, 0]], w_in=[[1.0], [0]], w_out=[[0, 1.0]])
+    >>> online = rnn.balance_online(net, np.ones((1, 400, 1)), dt=0.1)
+    >>> online.n_steps, online.neuron_imbalance < 1e-6
+    (400, True)
+    >>> bool(online.total_cost.iloc[-1] < online.initial_cost)
+    True
     """
 
     network: RecurrentNetwork

@@ -172,6 +172,14 @@ def from_torch(module: nn.RNN, readout: nn.Linear | None = None) -> RecurrentNet
     InputError
         If the module has gates, several layers or two directions. (Layers compute within one time
         step, one after another; `balance_torch` balances them.)
+
+    Examples
+    --------
+    >>> import torch                                                          # doctest: +SKIP
+    >>> from graphbal.rnn import from_torch
+    >>> from_torch(torch.nn.RNN(3, 20, nonlinearity="relu"), torch.nn.Linear(20, 2))
+    ... # doctest: +SKIP
+    RecurrentNetwork(20 neurons, 3 inputs, 2 outputs, relu, discrete form)
     """
     _require_recurrent(module)
     if module.num_layers > 1 or module.bidirectional:

@@ -34,6 +34,25 @@ class NoiseCurves:
     losses : pandas.DataFrame
         A row for each ``network``, noise ``level`` and ``seed``, with its ``loss``. Under the same
         seed networks saw the same random numbers.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from graphbal import rnn
+    >>> losses = pd.DataFrame({
+    ...     "network": ["given", "given", "balanced", "balanced"],
+    ...     "level": 0.1,
+    ...     "seed": [0, 1, 0, 1],
+    ...     "loss": [0.8, 1.0, 0.4, 0.6],
+    ... })
+    >>> curves = rnn.NoiseCurves(losses)
+    >>> curves.summary()[["network", "loss"]]
+        network  loss
+    0     given   0.9
+    1  balanced   0.5
+    >>> curves.ratios("given")[["network", "ratio"]].round(3)
+        network  ratio
+    0  balanced  0.548
     """
 
     losses: pd.DataFrame

@@ -41,6 +41,17 @@ class Simulation:
         Outputs y at the end of each time step.
     states : xarray.DataArray, dimensions (trial, time, neuron), or None
         States x at the same times; None if they were not kept.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from graphbal import rnn
+    >>> net = rnn.RecurrentNetwork([[0, -0.5], [2.0, 0]], w_in=[[1.0], [0]], w_out=[[0, 1.0]])
+    >>> run = net.simulate(np.ones((5, 100, 1)), dt=0.1)
+    >>> run
+    Simulation(5 trials, 100 times, 1 outputs)
+    >>> round(run.outputs.sel(trial=0).isel(time=-1, output=0).item(), 3)
+    1.0
     """
 
     outputs: xr.DataArray

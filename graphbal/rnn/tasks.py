@@ -39,6 +39,15 @@ class Batch:
         How much the error at each time counts; 0 where anything may be put out.
     conditions : array of int, shape (trial,)
         Which condition each trial is of.
+
+    Examples
+    --------
+    >>> from graphbal.rnn import DelayedMatch
+    >>> trials = DelayedMatch().batch(seed=0, n_trials=4)
+    >>> trials
+    Batch(4 trials of 40 times, 3 inputs, 1 outputs)
+    >>> trials.inputs.shape, trials.targets.shape, trials.mask.shape, trials.conditions.shape
+    ((4, 40, 3), (4, 40, 1), (4, 40), (4,))
     """
 
     inputs: Array
@@ -64,6 +73,20 @@ class Task(Protocol):
         Number of input and output channels.
     dt : float
         Length of a time step, in the units of the network's τ.
+
+    Examples
+    --------
+    Whatever has these is a task:
+
+    >>> import numpy as np
+    >>> from graphbal import rnn
+    >>> class Echo:
+    ...     n_inputs, n_outputs, dt = 1, 1, 0.1
+    ...     def batch(self, seed, n_trials=None):
+    ...         u = np.random.default_rng(seed).standard_normal((n_trials or 8, 20, 1))
+    ...         return rnn.Batch(u, u, np.ones(u.shape[:2]), np.zeros(len(u), dtype=int))
+    >>> isinstance(Echo(), rnn.Task)
+    True
     """
 
     @property

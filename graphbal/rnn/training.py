@@ -50,6 +50,14 @@ class Training:
         ``total_cost``, Σ J²; ``gradient_norm``, ‖g‖ of the neural gradients of that cost;
         ``conservation_error``, how far the `conserved_quantities` have moved from their start,
         relative to their norm.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> from graphbal import rnn
+    >>> net = rnn.RecurrentNetwork([[0, -0.5], [2.0, 0]], w_in=[[1.0], [0]], w_out=[[0, 1.0]])
+    >>> rnn.Training(net, net, history=pd.DataFrame({"loss": [1.0, 0.25]}))
+    Training(2 iterations, loss 1 → 0.25)
     """
 
     network: RecurrentNetwork
