@@ -11,6 +11,7 @@ model                         keeps                                           ra
 `rewire`                      every neuron's in- and out-degree and its       who connects with
                               output weights                                  whom
 `rewire_reciprocal`           also how many of its partners are reciprocal    the same
+`maximum_entropy`             mean degrees and strengths                      everything else
 `reverse`                     everything but the direction                    nothing
 ============================  ==============================================  =================
 
@@ -34,8 +35,9 @@ from typing import Any
 from graphbal.convert import as_network
 from graphbal.errors import InputError
 from graphbal.network import SynapticNetwork
-from graphbal.nulls import permutations, rewiring
+from graphbal.nulls import entropy, permutations, rewiring
 from graphbal.nulls._sampler import Sampler, require_whole
+from graphbal.nulls.entropy import maximum_entropy
 from graphbal.nulls.permutations import (
     permute_inputs,
     permute_outputs,
@@ -49,6 +51,7 @@ __all__ = [
     "NULLS",
     "Mixing",
     "Sampler",
+    "maximum_entropy",
     "null_networks",
     "permute_inputs",
     "permute_outputs",
@@ -69,6 +72,7 @@ NULLS: Mapping[str, Callable[..., Sampler]] = MappingProxyType(
         "permute_outputs": permutations.outputs_sampler,
         "rewire": rewiring.rewiring_sampler,
         "rewire_reciprocal": rewiring.reciprocal_sampler,
+        "maximum_entropy": entropy.entropy_sampler,
         "reverse": permutations.reversal_sampler,
     }
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from copy import copy
 from dataclasses import dataclass, replace
 from numbers import Integral
 
@@ -71,8 +72,9 @@ def rearranged(
     support = network.weights if support is None else support
 
     def gathered(values: NDArray[np.float64]) -> sparse.csr_array:
-        arrays = values[sources], support.indices, support.indptr
-        return sparse.csr_array(arrays, shape=support.shape)
+        matrix = copy(support)  # shares the indices, and spares SciPy their inspection
+        matrix.data = values[sources]
+        return matrix
 
     if sparse.issparse(network.alpha):
         factors = gathered(network.alpha.data)
