@@ -38,7 +38,7 @@ def layout(network: Any, seed: int = 0) -> pd.DataFrame:
 
     The modes are those of the normalised Laplacian, regularised by a weak tie between all neurons
     so that no neuron that hangs by a thread fills a mode alone [3]_; in sparse connected networks
-    of more than 1,000 neurons, of the Laplacian itself.
+    (up to 8 synapses a neuron) of the Laplacian itself, which is true to chains and lattices.
 
     Parameters
     ----------
@@ -184,8 +184,11 @@ def _relaxed(ties: sparse.csr_array, start: Array, seed: int) -> Array:
 
 def _smooth_modes(links: sparse.csr_array, ties: sparse.csr_array, k: int, seed: int) -> Array:
     """Return the k modes by which the strength of ties varies least, as columns."""
-    from graphbal._eigen import GroundedLaplacian, extreme_eigenpairs
-    from graphbal.solvers.laplacian import CROWDED, SMALL
+    from threadpoolctl import threadpool_limits
+
+    from graphbal._eigen import GroundedLaplacian, all_eigenpairs, extreme_eigenpairs
+    from graphbal.modes import DENSE_SHARE
+    from graphbal.solvers.laplacian import CROWDED
 
     n = ties.shape[0]
     modes = np.zeros((n, k))
@@ -193,10 +196,13 @@ def _smooth_modes(links: sparse.csr_array, ties: sparse.csr_array, k: int, seed:
         return modes
     k = min(k, n - 1)
     laplacian = GroundedLaplacian(links, np.zeros(n))
-    if n > SMALL and links.nnz <= CROWDED * n and laplacian.n_zero == 1:
-        found = extreme_eigenpairs(laplacian, k, slow=True, tol=1e-2, seed=seed).vectors
-    else:
-        found = _regularised_modes(ties, k, seed)
+    with threadpool_limits(1, user_api="blas"):  # too little work to share among threads
+        if links.nnz > CROWDED * n or laplacian.n_zero > 1:
+            found = _regularised_modes(ties, k, seed)
+        elif DENSE_SHARE * k >= n:
+            found = all_eigenpairs(laplacian).vectors[:, :k]
+        else:
+            found = extreme_eigenpairs(laplacian, k, slow=True, tol=1e-2, seed=seed).vectors
     largest = found[np.abs(found).argmax(axis=0), np.arange(k)]
     modes[:, :k] = found * np.sign(largest)
     return modes
@@ -208,7 +214,6 @@ def _regularised_modes(ties: sparse.csr_array, k: int, seed: int) -> Array:
     W are the ties, τ their mean sum at a neuron, and D the diagonal of the sums of W + τ/n.
     """
     from scipy.sparse.linalg import LinearOperator, eigsh
-    from threadpoolctl import threadpool_limits
 
     from graphbal.solvers.laplacian import SMALL
 
@@ -224,12 +229,11 @@ def _regularised_modes(ties: sparse.csr_array, k: int, seed: int) -> Array:
     def product(x: Array) -> Array:
         return normalised @ x + scale * (tau / n * (scale @ x)) - first * (first @ x)
 
-    with threadpool_limits(1, user_api="blas"):  # too little work to share among threads
-        if n <= SMALL:
-            lifted = tau / n * np.outer(scale, scale) - np.outer(first, first)
-            values, vectors = np.linalg.eigh(normalised.toarray() + lifted)
-        else:
-            start = np.random.default_rng(seed).standard_normal(n)
-            operator = LinearOperator((n, n), matvec=product, dtype=np.float64)
-            values, vectors = eigsh(operator, k=k, which="LA", v0=start, tol=1e-3)
+    if n <= SMALL:
+        lifted = tau / n * np.outer(scale, scale) - np.outer(first, first)
+        values, vectors = np.linalg.eigh(normalised.toarray() + lifted)
+    else:
+        start = np.random.default_rng(seed).standard_normal(n)
+        operator = LinearOperator((n, n), matvec=product, dtype=np.float64)
+        values, vectors = eigsh(operator, k=k, which="LA", v0=start, tol=1e-3)
     return scale[:, None] * vectors[:, np.argsort(-values, kind="stable")[:k]]

@@ -142,8 +142,8 @@ def _aligned(net: SynapticNetwork, classes: Any) -> pd.Series:
         index = pd.Index(list(classes), tupleize_cols=False)
         classes = pd.Series(list(classes.values()), index=index)
     if isinstance(classes, pd.Series):
-        twice = classes.index[classes.index.duplicated()]
-        if len(twice):
+        twice = classes.index[classes.index.duplicated()].tolist()
+        if twice:
             raise InputError(f"the neuron {twice[0]!r} has two classes")
         return classes.reindex(net.neurons)
     if len(classes) != net.n_neurons:
