@@ -70,6 +70,33 @@ class Equilibrium:
         What the solver chose, why, and what it cost: ``solver``, ``why``, ``iterations``,
         ``edge_passes``, ``seconds``, ``history`` (neuron imbalance by iteration) and
         ``cost_history``.
+
+    Examples
+    --------
+    >>> import graphbal as gb
+    >>> eq = gb.balance(gb.as_network([[0, 4.0, 0], [1.0, 0, 2.0], [0, 2.0, 0]], p=1))
+    >>> eq
+    Equilibrium(3 neurons, cost 9 → 8, neuron_imbalance=..., converged=True, is_finite=True)
+    >>> eq.neurons().round(3)[["potential", "incoming_before", "outgoing_before", "incoming_after"]]
+       potential  incoming_before  outgoing_before  incoming_after
+    0      0.462              4.0              1.0             2.0
+    1     -0.231              3.0              6.0             4.0
+    2     -0.231              2.0              2.0             2.0
+    >>> eq.edges().round(3)[["pre", "post", "weight", "balanced_weight"]]
+       pre  post  weight  balanced_weight
+    0    1     0     4.0              2.0
+    1    0     1     1.0              2.0
+    2    2     1     2.0              2.0
+    3    1     2     2.0              2.0
+    >>> eq.largest_potentials(1).round(4).to_dict()
+    {0: 0.4621}
+    >>> eq.most_changed_synapses(1).round(6)
+       pre  post  cost  balanced_cost
+    0    1     0   4.0            2.0
+    >>> eq.to_dict()["components"]
+    1
+    >>> print(eq.summary().splitlines()[2])
+    total cost        9 → 8  (-11.1%)
     """
 
     original: SynapticNetwork

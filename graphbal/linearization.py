@@ -116,6 +116,21 @@ class Response:
         Potentials h₀ from which the response starts.
     rest : array, shape (n,), or None
         The unit vector that stands for the modes that were not followed.
+
+    Examples
+    --------
+    >>> import graphbal as gb
+    >>> net = gb.as_network([[0, 1.1], [1.0, 0]])
+    >>> response = gb.linear_response(net, [0.0, 0.1, 1.0])
+    >>> response.potentials.round(4)
+              0       1
+    t
+    0.0  0.0000  0.0000
+    0.1  0.0139 -0.0139
+    1.0  0.0238 -0.0238
+    >>> trajectory = gb.flow(net, (0, 1), t_eval=[0.0, 0.1, 1.0])
+    >>> bool(response.error(trajectory).max() < 0.01)
+    True
     """
 
     network: SynapticNetwork

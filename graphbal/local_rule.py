@@ -46,6 +46,17 @@ class LocalRun:
         False if the step was too large, so that the network did not settle.
     message : str
         The outcome in a sentence.
+
+    Examples
+    --------
+    >>> import graphbal as gb
+    >>> run = gb.local_rule([[0, 2.0], [1.0, 0]], dt=0.02, n_steps=100)
+    >>> run.is_stable, float(run.total_cost.iloc[-1].round(4))
+    (True, 4.0)
+    >>> run.signals[["incoming", "outgoing"]].round(4)
+       incoming  outgoing
+    0       2.0       2.0
+    1       2.0       2.0
     """
 
     network: SynapticNetwork

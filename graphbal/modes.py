@@ -58,6 +58,18 @@ class Modes:
         The outcome in a sentence.
     stats : dict
         What it cost: ``method``, ``iterations``, ``products`` with the Laplacian, ``seconds``.
+
+    Examples
+    --------
+    >>> import graphbal as gb
+    >>> modes = gb.eigenmodes([[0, 1.0, 0], [1.0, 0, 3.0], [0, 3.0, 0]], k=2)
+    >>> modes.table()[["eigenvalue", "time_constant", "peak"]].round(4)
+          eigenvalue  time_constant  peak
+    mode
+    2          2.912         0.1717     0
+    3         37.088         0.0135     1
+    >>> modes.project([1.0, 0.0, -1.0]).round(4).tolist()
+    [1.259, 0.644]
     """
 
     network: SynapticNetwork

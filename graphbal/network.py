@@ -41,6 +41,14 @@ class Intake:
         Number of self-connections dropped on request. (Unless asked, they are kept.)
     outside_subset
         Number of synapses dropped because a partner is outside the subset of neurons asked for.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> import graphbal as gb
+    >>> rows = [("a", "b", 2), ("a", "b", 3), ("b", "a", 1), ("b", "c", 0)]
+    >>> gb.as_network(pd.DataFrame(rows, columns=["pre", "post", "weight"])).intake
+    Intake(repeated=1, zeros=1, below_threshold=0, self_connections=0, outside_subset=0)
     """
 
     repeated: int = 0
@@ -219,6 +227,14 @@ class SynapticNetwork:
         values : array, shape (n_synapses,)
             New weights in the order of ``weights.data`` (by postsynaptic, then presynaptic
             neuron). Zeros are kept as synapses of cost 0.
+
+        Examples
+        --------
+        >>> net = SynapticNetwork.from_scipy([[0.0, 2.0], [1.0, 0.0]])
+        >>> net.with_weights([3.0, 4.0]).edges()
+           pre  post  weight  cost
+        0    1     0     3.0   9.0
+        1    0     1     4.0  16.0
         """
         weights = sparse.csr_array(
             (values, self.weights.indices, self.weights.indptr), shape=self.weights.shape
@@ -249,6 +265,12 @@ class SynapticNetwork:
         ------
         InputError
             If a label is unknown; the message names it.
+
+        Examples
+        --------
+        >>> net = SynapticNetwork.from_scipy([[0.0, 2.0], [1.0, 0.0]], neurons=["AVAL", "AVAR"])
+        >>> net.positions(["AVAR", "AVAL"])
+        array([1, 0])
         """
         if isinstance(labels, str) or not hasattr(labels, "__iter__"):
             labels = [labels]
@@ -397,6 +419,12 @@ class SynapticNetwork:
         ------
         InputError
             If the length is wrong, a neuron is missing, or a value is not finite.
+
+        Examples
+        --------
+        >>> net = SynapticNetwork.from_scipy([[0.0, 2.0], [1.0, 0.0]], neurons=["AVAL", "AVAR"])
+        >>> net.aligned({"AVAR": 0.5, "AVAL": -0.5}, "potential")
+        array([-0.5,  0.5])
         """
         if isinstance(values, Mapping):
             values = pd.Series(

@@ -103,6 +103,25 @@ class Sensitivity:
         Node of each neuron in it.
     merged : int or None
         Node of the fixed neurons.
+
+    Examples
+    --------
+    >>> import graphbal as gb
+    >>> sensitivity = gb.sensitivity(gb.balance([[0, 1.0, 0], [1.0, 0, 2.0], [0, 2.0, 0]]))
+    >>> sensitivity.to(1, 0).round(4).tolist()  # of every neuron to one synapse
+    [0.1667, -0.0833, -0.0833]
+    >>> sensitivity.to_many([(1, 0), (0, 1)]).shape
+    (3, 2)
+    >>> sensitivity.of(2).round(4)  # of one neuron to every synapse
+       pre  post  derivative
+    0    1     0     -0.0833
+    1    0     1      0.0833
+    2    2     1     -0.1667
+    3    1     2      0.1667
+    >>> sensitivity.predict({(1, 0): 1.1}).round(4).tolist()
+    [0.0159, -0.0079, -0.0079]
+    >>> sensitivity.cost["derivative"].round(6).tolist()
+    [1.0, 1.0, 4.0, 4.0]
     """
 
     equilibrium: Equilibrium

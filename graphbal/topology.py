@@ -98,6 +98,22 @@ class Topology:
         components leads from a lower to a higher number.
     n_components : int
         Number of strong components.
+
+    Examples
+    --------
+    Two rings of pairs that share neuron 2, which sends to 5:
+
+    >>> import networkx as nx
+    >>> import graphbal as gb
+    >>> pairs = nx.Graph([(0, 1), (1, 2), (2, 0), (2, 3), (3, 4), (4, 2)]).to_directed()
+    >>> pairs.add_edge(2, 5)
+    >>> top = gb.topology(pairs)
+    >>> top.n_blocks, top.cut_neurons.tolist(), top.component_sizes.tolist()
+    (2, [2], [5, 1])
+    >>> top.vanishing_edges[["pre", "post"]].to_numpy().tolist()
+    [[2, 5]]
+    >>> top.divergence_rates.round(3).tolist()
+    [-0.167, -0.167, -0.167, -0.167, -0.167, 0.833]
     """
 
     network: SynapticNetwork

@@ -45,6 +45,30 @@ class Trajectory:
         How the flow ended, in a sentence.
     stats : dict
         What it cost: ``method``, ``steps``, ``edge_passes``, ``linear_iterations``, ``seconds``.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> from pathlib import Path
+    >>> import graphbal as gb
+    >>> net = gb.as_network([[0, 4.0], [1.0, 0]])
+    >>> traj = gb.flow(net, (0, 1), t_eval=[0, 0.1, 1])
+    >>> traj.costs([(1, 0)]).round(4)
+    pre         1
+    post        0
+    t
+    0.0   16.0000
+    0.1    4.2006
+    1.0    4.0000
+    >>> traj.at(0.05).round(4).tolist(), round(traj.network_at(1.0).total_cost, 4)
+    ([0.2857, -0.2857], 8.0)
+    >>> traj.to_frame().shape
+    (6, 3)
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     traj.save(Path(folder, "flow.parquet"))
+    ...     longer = gb.Trajectory.load(Path(folder, "flow.parquet"), net).resume(2.0)
+    >>> float(longer.t[-1])
+    2.0
     """
 
     network: SynapticNetwork
