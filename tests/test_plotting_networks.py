@@ -293,6 +293,11 @@ def test_the_extreme_neurons_are_named(worm, ax):
     assert len(names_in(ax)) >= 4
 
 
+def test_all_of_few_neurons_are_named(ax):
+    plotting.potentials_on_layout(gb.balance(ring(10)), ax=ax)
+    assert names_in(ax) == {str(k) for k in range(10)}
+
+
 def test_names_cover_no_other_name(brain, worm):
     for eq in (worm, brain):
         ax = Figure(figsize=(3.5, 3.1), layout="constrained").add_subplot()
@@ -469,9 +474,17 @@ def test_the_histogram_holds_every_null_network_and_the_value_is_marked(compared
     np.testing.assert_array_equal(heights, np.histogram(chosen, edges)[0])
     (line,) = ax.lines
     assert line.get_xdata()[0] == 3.5
-    assert ax.get_title("left") == "z = 2.5, p = 0.01, adjusted p = 0.05"
+    assert ax.get_title("left") == "3.5, z = 2.5, p = 0.01, adjusted p = 0.05"
     assert ax.get_xlim()[0] < chosen.min()
     assert ax.get_xlim()[1] > 3.5
+    assert within_the_figure(ax.figure)
+
+
+def test_a_long_name_stays_within_the_figure(compared, ax):
+    table, null_values = compared
+    long = {"fly": "the-connectome-of-a-fly.csv.gz"}
+    tables = (each.replace({"network": long}) for each in (null_values, table))
+    plotting.null_distribution(*tables, long["fly"], "drop", ax)
     assert within_the_figure(ax.figure)
 
 
@@ -536,6 +549,13 @@ def test_the_grid_has_a_panel_for_each_measure_and_a_point_for_each_network(comp
     assert grid.axes_dict["drop"].yaxis_inverted()
 
 
+@pytest.mark.parametrize("n_measures", [1, 2, 4])
+def test_the_explanation_fits_above_a_small_grid(compared, n_measures):
+    table, null_values = compared
+    some = table[table["measure"].isin(table["measure"].unique()[:n_measures])]
+    assert within_the_figure(plotting.comparison_grid(some, null_values).figure)
+
+
 def test_bars_of_the_grid_hold_what_is_said(compared):
     table, null_values = compared
 
@@ -576,6 +596,7 @@ def test_measures_of_real_networks_fill_the_grid():
     table = gb.compare(["witvliet-1", "witvliet-2"], ["reciprocity", "relative_drop"])
     grid = plotting.comparison_grid(table)
     assert len(grid.axes_dict) == 2
+    assert within_the_figure(grid.figure)
 
 
 # ------------------------------------------------------------------ style

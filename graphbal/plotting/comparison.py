@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _SIGNIFICANT = 0.05
 _MOST_BARS = 100
+_SHORT_NAME = 12  # characters of a network's name that fit beside the other entry of the legend
 _WIDTH = 24  # characters in a line of a panel's title
 
 
@@ -74,21 +75,27 @@ def null_distribution(
     if finite.size:
         _draw_histogram(ax, finite)
     if np.isfinite(observed):
-        ax.axvline(observed, color=ORANGE, linewidth=1.8, label=f"{network}: {observed:.4g}")
-    said = [
+        ax.axvline(observed, color=ORANGE, linewidth=1.8, label=str(network))
+    said = [f"{observed:.4g}" if np.isfinite(observed) else f"{network}: no finite value"]
+    said += [
         f"{name} = {row[column]:.3g}"
         for column, name in (("z", "z"), ("p_value", "p"), ("p_adjusted", "adjusted p"))
         if column in row and np.isfinite(row[column])
     ]
     if finite.size < samples.size:
         said.append(f"left out: {samples.size - finite.size:,} not finite")
-    if not np.isfinite(observed):
-        said.append(f"{network}: no finite value")
+    columns = 2 if len(str(network)) <= _SHORT_NAME else 1
     ax.legend(
-        loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False, handlelength=1.2,
-        columnspacing=1.2, borderpad=0.1, fontsize="small",
-    )  # fmt: skip
-    note(ax, ", ".join(said), ABOVE_SMALL_LEGEND)
+        loc="lower left",
+        bbox_to_anchor=(0, 1),
+        ncols=columns,
+        frameon=False,
+        handlelength=1.2,
+        columnspacing=1.2,
+        borderpad=0.1,
+        fontsize="small",
+    )
+    note(ax, ", ".join(said), ABOVE_SMALL_LEGEND if columns == 2 else 2 * ABOVE_SMALL_LEGEND - 6)
     ax.margins(x=0.06)
     ax.set(xlabel=measure.replace("_", " "), ylabel="null networks")
     return ax
@@ -268,6 +275,11 @@ def _explain(grid: FacetGrid, has_p: bool, has_samples: bool) -> None:
                 label="null networks: 95 %, 50 %" if has_samples else "null mean ± 1.96 s.d.",
             ),
         ]  # fmt: skip
+        wide = grid.figure.get_figwidth() > 6
         grid.figure.legend(
-            handles=handles, loc="outside upper center", ncols=3, frameon=False, fontsize="small"
+            handles=handles,
+            loc="outside upper center",
+            ncols=3 if wide else 1,
+            frameon=False,
+            fontsize="small",
         )

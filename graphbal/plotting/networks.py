@@ -32,6 +32,7 @@ _MOST_NAMES = 40  # along a side of it
 _MOST_POINTS = 5_000  # neurons drawn one by one; more are binned
 _MOST_LINES = 1_000  # synapses
 _HEXAGONS = 45  # in a row
+_FEW_NEURONS = 20  # all are named
 _EXTREMES = 3  # neurons named, of either sign
 _AT_ONCE = 1 << 20  # synapses
 
@@ -84,6 +85,7 @@ def adjacency(network: Any, ax: Any = None) -> Any:
     'after (not shown: 54 of cost 0)'
     """
     from matplotlib.colors import LogNorm
+    from matplotlib.ticker import LogLocator
 
     from graphbal.balance import Equilibrium
 
@@ -120,9 +122,12 @@ def adjacency(network: Any, ax: Any = None) -> Any:
     axes[0].set_ylabel("postsynaptic neuron")
     label = "cost" if each == 1 else f"cost, sum over {each} × {each} neurons"
     bar = axes[0].figure.colorbar(mesh, ax=axes, label=label, extend=beyond)
-    if high > 10 * low:
+    if high > 100 * low:
         bar.ax.yaxis.set_major_formatter(power_of_ten)
-        bar.minorticks_off()
+    else:
+        bar.ax.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        bar.ax.yaxis.set_major_formatter("{x:g}")
+    bar.minorticks_off()
     return np.array(axes, dtype=object) if len(axes) > 1 else axes[0]
 
 
@@ -130,8 +135,8 @@ def potentials_on_layout(eq: Equilibrium, layout: Any = None, ax: Axes | None = 
     """Plot the neurons at positions in the plane, coloured by their equilibrium potential h.
 
     The costliest thousand synapses (before balancing) are drawn as lines, the thicker the
-    costlier. The three neurons of lowest and of highest potential are named. Of more than 5,000
-    neurons, only these are drawn, above the mean of h per hexagon.
+    costlier. The three neurons of lowest and of highest potential are named, or all of up to 20. Of
+    more than 5,000 neurons, only those six are drawn, above the mean of h per hexagon.
 
     Parameters
     ----------
@@ -291,6 +296,7 @@ def _on_layout(
     xy, flows_down = _placed(net, layout)
     ax = new_axes(ax)
     ax.grid(False)
+    ax.set_facecolor("none")
     ax.set(xticks=[], yticks=[], aspect="auto" if flows_down else "equal")
     ax.spines[:].set_visible(False)
     if flows_down:
@@ -338,7 +344,8 @@ def _on_layout(
     ax.margins(0.06)
     ax.figure.colorbar(points, ax=ax, label=label, extend=beyond, shrink=0.8)
     note(ax, "\n".join(filter(None, (title, said))))
-    name_points(ax, xy[extreme], [str(net.neurons[k]) for k in extreme])
+    named = extreme if net.n_neurons > _FEW_NEURONS else drawn[::-1]
+    name_points(ax, xy[named], [str(net.neurons[k]) for k in named])
     return ax
 
 
