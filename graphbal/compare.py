@@ -51,6 +51,18 @@ class Comparison:
     measured_now : int
         How many networks, null networks among them, were measured rather than found in the
         checkpoint.
+
+    Examples
+    --------
+    >>> from graphbal.compare import comparison
+    >>> found = comparison("witvliet-1", ["reciprocity"], null="rewire", n_null=9)
+    >>> found
+    Comparison(1 networks, 1 measures, 9 values of null networks)
+    >>> found.table[["network", "measure", "n_null"]]
+          network      measure  n_null
+    0  witvliet-1  reciprocity       9
+    >>> found.measured_now  # the network, and nine of its null model
+    10
     """
 
     table: pd.DataFrame

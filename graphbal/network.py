@@ -108,6 +108,19 @@ class SynapticNetwork:
     0    3.0
     1   -3.0
     dtype: float64
+    >>> net.to_scipy().toarray()
+    array([[0., 2.],
+           [1., 0.]])
+
+    A NetworkX graph and a table are read with their labels:
+
+    >>> import networkx as nx
+    >>> import pandas as pd
+    >>> SynapticNetwork.from_networkx(nx.DiGraph([("a", "b"), ("b", "a")])).neurons.tolist()
+    ['a', 'b']
+    >>> table = pd.DataFrame({"pre": ["a", "b"], "post": ["b", "a"], "weight": [2.0, 1.0]})
+    >>> SynapticNetwork.from_edges(table, p=1).total_cost
+    3.0
     """
 
     weights: sparse.csr_array

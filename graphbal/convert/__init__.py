@@ -68,6 +68,10 @@ def as_network(
         "weight", or 1 each if there is none), a column of a table or a file (by default as
         recognised), a key of ``obsp`` (by default the only one).
 
+    Returns
+    -------
+    SynapticNetwork
+
     Raises
     ------
     InputError

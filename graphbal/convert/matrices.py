@@ -36,6 +36,10 @@ def from_scipy(
     p, alpha
         The cost function; see `SynapticNetwork`.
 
+    Returns
+    -------
+    SynapticNetwork
+
     Raises
     ------
     InputError

@@ -61,6 +61,10 @@ def from_edges(
     p, alpha
         The cost function; see `SynapticNetwork`.
 
+    Returns
+    -------
+    SynapticNetwork
+
     Raises
     ------
     InputError

@@ -37,6 +37,10 @@ def _index() -> dict[str, dict[str, Any]]:
 def names() -> list[str]:
     """Return the names of the embedded datasets.
 
+    Returns
+    -------
+    list of str
+
     Examples
     --------
     >>> from graphbal import datasets

@@ -141,6 +141,15 @@ class State:
 def local_engine(costs: sparse.csr_array) -> Engine:
     """Return the fastest engine for this matrix: BLAS if full, SciPy if small, else compiled.
 
+    Parameters
+    ----------
+    costs : scipy.sparse.csr_array, shape (n, n)
+        Costs C, [post, pre].
+
+    Returns
+    -------
+    Engine
+
     Examples
     --------
     >>> import numpy as np

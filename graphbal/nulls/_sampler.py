@@ -25,6 +25,15 @@ class Sampler(ABC):
     ----------
     network : SynapticNetwork
         The network whose null model it is.
+
+    Examples
+    --------
+    >>> import graphbal as gb
+    >>> sampler = gb.nulls.sampler("witvliet-1", "permute_weights")
+    >>> sampler.draw(2, seed=1)
+    SynapticNetwork(161 neurons, 675 synapses, c = |J|^2)
+    >>> sampler.draw(2, seed=1).total_cost == sampler.network.total_cost
+    True
     """
 
     network: SynapticNetwork

@@ -173,6 +173,13 @@ class Mixing:
         Mean and standard deviation of the overlap after twice to three times as many steps.
     is_settled : bool
         Whether `overlap` is within three of these standard deviations of that mean.
+
+    Examples
+    --------
+    >>> import graphbal as gb
+    >>> mixing = gb.nulls.rewiring_diagnostics("witvliet-1")
+    >>> mixing.is_settled, bool(mixing.trace["overlap"].iloc[0] > mixing.overlap)
+    (True, True)
     """
 
     trace: pd.DataFrame

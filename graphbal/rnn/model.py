@@ -91,6 +91,9 @@ class RecurrentNetwork:
     >>> net.transform([0.0, np.log(2)]).w_rec
     array([[ 0., -1.],
            [ 1.,  0.]])
+    >>> net.rates([0.5, -1.0]), net.gains([0.5, -1.0])
+    (array([0.5, 0. ]), array([1., 0.]))
+    >>> net.require_homogeneous()  # ReLUs are; the same with tanh raises an InputError
     """
 
     w_rec: Any

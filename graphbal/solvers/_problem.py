@@ -60,6 +60,9 @@ class Problem:
     >>> problem = Problem(costs, components=np.zeros(2, dtype=int), n_components=1)
     >>> problem.n, problem.n_synapses, problem.centred(np.array([3.0, 1.0])).tolist()
     (2, 2, [1.0, -1.0])
+    >>> post, pre = problem.endpoints()
+    >>> post.tolist(), pre.tolist()
+    ([0, 1], [1, 0])
     >>> problem.shifted(np.array([np.log(2), 0.0])).costs.toarray()
     array([[0., 2.],
            [2., 0.]])
