@@ -86,11 +86,12 @@ def _command_line(context: typer.Context) -> str:
         source, value = context.get_parameter_source(name), context.params.get(name)
         if source is None or source.name != "COMMANDLINE":
             continue
+        option = max(parameter.opts, key=len)
         values = [str(each) for each in (value if isinstance(value, (list, tuple)) else [value])]
         if parameter.param_type_name == "argument":
             given[:0] = values
         elif value is True:
-            given.append(parameter.opts[-1])
+            given.append(option)
         else:
-            given += [word for each in values for word in (parameter.opts[-1], each)]
+            given += [word for each in values for word in (option, each)]
     return shlex.join(["graphbal", "report", *given])

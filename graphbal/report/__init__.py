@@ -99,6 +99,8 @@ def report(
     path = Path(path)
     if path.is_dir():
         raise InputError(f"{path}: this is a folder; give the name of an HTML file")
+    if not path.parent.is_dir():
+        raise InputError(f"{path}: there is no folder {path.parent}")
     named = page.named_networks(networks)
     findings = [page.find(name, net, progress) for name, net in named.items()]
     compared = page.compared(named, null, n_null, seed, workers, progress)

@@ -451,10 +451,15 @@ def time_constants(findings: Sequence[Findings]) -> Figure | None:
     )
 
 
-def null_distances(compared: Comparison, name: str, key: str) -> Figure:
-    """Draw every measure of a network, and of its null networks, in units of their spread."""
+def null_distances(compared: Comparison, name: str, key: str) -> Figure | None:
+    """Draw every measure of a network, and of its null networks, in units of their spread.
+
+    None if no measure of the null networks varies.
+    """
     table = compared.table[compared.table["network"] == name].set_index("measure")
     table = table[table["z"].notna()]
+    if table.empty:
+        return None
     samples = compared.null_values[compared.null_values["network"] == name]
     samples = samples[samples["sample"] < _MOST_NULLS].set_index("measure")["value"]
     labels = [called(measure) for measure in table.index]
@@ -474,7 +479,7 @@ def null_distances(compared: Comparison, name: str, key: str) -> Figure:
     plot.scatter(
         "x",
         "y",
-        source=_source(x=np.concatenate(x or [np.empty(0)]).clip(-_FARTHEST, _FARTHEST), y=y),
+        source=_source(x=np.concatenate(x).clip(-_FARTHEST, _FARTHEST), y=y),
         size=5,
         color=GREY,
         fill_alpha=0.25,
@@ -507,7 +512,7 @@ def null_distances(compared: Comparison, name: str, key: str) -> Figure:
             ("z", "@z{+0.0}"),
             ("adjusted p", "@p{0.000}"),
         )
-    plot.line([0, 0], [labels[-1], labels[0]] if labels else [], color=GREY, line_dash="dashed")
+    plot.line([0, 0], [labels[-1], labels[0]], color=GREY, line_dash="dashed")
     words = (
         "Each row is a measure: the network as a diamond, its null networks as grey dots, all in "
         "standard deviations from the mean of the null networks. Orange diamonds differ from the "
@@ -644,7 +649,7 @@ def _n_columns(labels: Sequence[str]) -> int:
     """Return how many columns of labels fit beside each other on a phone."""
     for n in range(4, 1, -1):
         widest = [max(map(len, labels[column::n]), default=0) for column in range(n)]
-        if sum(36 + 7 * width for width in widest) <= _NARROW:
+        if sum(40 + 8 * width for width in widest) <= _NARROW:
             return n
     return 1
 
