@@ -16,6 +16,7 @@ import pandas as pd
 
 import graphbal as gb
 from graphbal import datasets
+from graphbal.compare import comparison
 
 plt.rcParams |= {"axes.spines.top": False, "axes.spines.right": False, "font.size": 8}
 
@@ -152,6 +153,20 @@ rows = against("rewire", "initial_imbalance")
 assert (rows["z"].abs() < 3).all()
 assert (rows["p_adjusted"] > 0.05).all()
 rows[["value", "null_mean", "z", "p_value", "p_adjusted"]].round(3)
+
+# %%
+# `comparison` returns the null networks' values as well, here of 999, as this measure takes no
+# balancing. The same hermaphrodite looks nearly balanced next to one kind of chance, and ordinary
+# next to another:
+
+figure, axes = plt.subplots(1, 2, figsize=(7, 2.9), layout="constrained", sharex=True, sharey=True)
+for ax, null in zip(axes, ("permute_rows", "rewire"), strict=True):
+    found = comparison("celegans", "initial_imbalance", null=null, n_null=999, seed=1)
+    gb.plotting.null_distribution(
+        found.null_values, found.table, "celegans", "initial_imbalance", ax
+    )
+    ax.text(0.02, 0.95, null.replace("_", " "), transform=ax.transAxes, va="top", weight="bold")
+plt.show()
 
 # %%
 # So the first result is true, and says no more than: neurons that receive from many send to many.
