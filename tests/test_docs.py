@@ -89,6 +89,15 @@ def test_examples_of_a_page_run(page):
     run(examples_of(page), page.name)
 
 
+@pytest.mark.parametrize("page", ["README.md", "CONTRIBUTING.md"])
+def test_links_between_files_lead_somewhere(page):
+    """Sphinx sees to those of the documentation."""
+    text = (DOCS.parent / page).read_text()
+    targets = re.findall(r"\]\(([^):#]+)\)|src=\"([^\":]+)\"", text)
+    for target in filter(None, sum(targets, ())):
+        assert (DOCS.parent / target).exists()
+
+
 @pytest.mark.parametrize("name", LISTED)
 def test_what_is_listed_has_an_example(name):
     """Pytest runs it: it collects the doctests of the package."""
