@@ -29,7 +29,6 @@ functions return is the first, k = 0.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from types import MappingProxyType
 from typing import Any
 
 from graphbal.convert import as_network
@@ -64,18 +63,16 @@ __all__ = [
     "sampler",
 ]
 
-NULLS: Mapping[str, Callable[..., Sampler]] = MappingProxyType(
-    {
-        "permute_rows": permutations.rows_sampler,
-        "permute_weights": permutations.weights_sampler,
-        "permute_inputs": permutations.inputs_sampler,
-        "permute_outputs": permutations.outputs_sampler,
-        "rewire": rewiring.rewiring_sampler,
-        "rewire_reciprocal": rewiring.reciprocal_sampler,
-        "maximum_entropy": entropy.entropy_sampler,
-        "reverse": permutations.reversal_sampler,
-    }
-)
+NULLS: Mapping[str, Callable[..., Sampler]] = {
+    "permute_rows": permutations.rows_sampler,
+    "permute_weights": permutations.weights_sampler,
+    "permute_inputs": permutations.inputs_sampler,
+    "permute_outputs": permutations.outputs_sampler,
+    "rewire": rewiring.rewiring_sampler,
+    "rewire_reciprocal": rewiring.reciprocal_sampler,
+    "maximum_entropy": entropy.entropy_sampler,
+    "reverse": permutations.reversal_sampler,
+}
 """What prepares each null model: from a `SynapticNetwork` (and the options of the function of that
 name) to its `Sampler`."""
 
