@@ -67,7 +67,7 @@ html_theme_options = {
     "secondary_sidebar_items": ["page-toc"],
     "show_toc_level": 2,
 }
-html_sidebars = {"index": []}
+html_sidebars = {"*": []}  # pages at the top have no neighbours to list
 
 
 def escape_bars(app, what, name, obj, options, lines):

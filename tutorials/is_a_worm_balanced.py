@@ -41,6 +41,7 @@ age = dict(
 chosen = ["n_neurons", "n_synapses", "initial_cost", "initial_imbalance", "relative_drop"]
 worm_table = gb.compare(worms, chosen)
 wide = worm_table.pivot_table("value", "network", "measure").loc[worms, chosen]
+wide = wide.astype(dict.fromkeys(chosen[:3], int))
 wide.insert(0, "age", pd.Series(age))
 wide.round(2)
 
