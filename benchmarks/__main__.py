@@ -26,10 +26,12 @@ PARTS = (
     "peers",
     "small_graphs",
     "memory",
+    "ensembles",
     "modes",
     "flow",
     "simulation",
     "training",
+    "nulls",
     "endtoend",
     "startup",
 )
