@@ -383,6 +383,21 @@ def test_configuration_with_a_hub_on_every_neuron():
     assert support(net)[7].sum() == support(net)[:, 7].sum() == n - 1
 
 
+@pytest.mark.parametrize("n", [40, 120])
+def test_configuration_of_degrees_that_hardly_any_network_has(n):
+    """Threshold networks, from which no exchange of two synapses leads to another one."""
+    for seed in range(8):
+        rng = np.random.default_rng(seed)
+        there = rng.random((n, 1)) + rng.random((1, n)) > 1.1
+        np.fill_diagonal(there, False)
+        net = ensembles.configuration(there.sum(axis=1), there.sum(axis=0), seed=seed)
+        found = support(net)
+        np.testing.assert_array_equal(found.sum(axis=1), there.sum(axis=1))
+        np.testing.assert_array_equal(found.sum(axis=0), there.sum(axis=0))
+        assert net.n_synapses == found.sum()
+        assert not found.diagonal().any()
+
+
 def test_configuration_connects_in_proportion_to_degrees():
     n = 2997
     incoming, outgoing = 1 + np.arange(n) % 3, 1 + np.arange(n) // 3 % 3

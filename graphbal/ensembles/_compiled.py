@@ -93,8 +93,9 @@ def pair(incoming, outgoing, rng):  # type: ignore[no-untyped-def]
     piles = np.empty(m, np.uint8)
     ends = np.zeros(257, np.int64)
     for k in range(m):
-        piles[k] = int(rng.random() * 256)
-        ends[piles[k] + 1] += 1
+        pile = int(rng.random() * 256)
+        piles[k] = pile
+        ends[pile + 1] += 1
     ends = np.cumsum(ends)
     free = ends.copy()
     post = np.empty(m, np.int32)
@@ -135,37 +136,30 @@ def repair(indptr, pre, rng):  # type: ignore[no-untyped-def]
     """
     m = pre.size
     posts, pres = _collisions(indptr, pre)
+    # The collisions that no exchange resolves, listed by presynaptic neuron: the first, the next.
+    first, following = np.full(indptr.size - 1, -1), np.full(posts.size, -1)
     stuck = np.zeros(posts.size, np.bool_)
     for c in range(posts.size):
-        if not _collides(indptr, pre, posts[c], pres[c]):
-            continue
         i, j = posts[c], pres[c]
-        swapped = False
-        for _ in range(200):
+        resolved = not _collides(indptr, pre, i, j)
+        attempts = 0
+        while not resolved and attempts < 200:
             at = int(rng.random() * m)
             k = np.searchsorted(indptr, at, side="right") - 1
-            swapped = _swap(indptr, pre, i, j, k, pre[at])
-            if swapped:
-                break
-        if not swapped:  # look at every synapse, from a random one on
-            start = int(rng.random() * m)
-            k = np.searchsorted(indptr, start, side="right") - 1
-            for at in range(start, start + m):
-                at %= m
-                if at == 0:
-                    k = 0
-                while indptr[k + 1] <= at:
-                    k += 1
-                swapped = _swap(indptr, pre, i, j, k, pre[at])
-                if swapped:
-                    break
-        stuck[c] = not swapped
-    for c in np.flatnonzero(stuck):
-        if _collides(indptr, pre, posts[c], pres[c]) and not _augment(
-            indptr, pre, posts, pres, stuck, c, rng
-        ):
-            return False
-        stuck[c] = False
+            resolved = _swap(indptr, pre, i, j, k, pre[at])
+            attempts += 1
+        if not (resolved or _swap_with_any(indptr, pre, i, j, rng)):
+            stuck[c] = True
+            following[c] = first[j]
+            first[j] = c
+    left = True
+    while left:  # a path may hand what one collision gave on to another, of either number
+        left = False
+        for c in range(posts.size):
+            if stuck[c] and _collides(indptr, pre, posts[c], pres[c]):
+                left = True
+                if not _augment(indptr, pre, posts, pres, first, following, c, rng):
+                    return False
     return True
 
 
@@ -237,7 +231,21 @@ def _swap(indptr, pre, i, j, k, other):  # type: ignore[no-untyped-def]
 
 
 @njit(nogil=True, cache=True)
-def _augment(indptr, pre, posts, pres, stuck, c, rng):  # type: ignore[no-untyped-def]
+def _swap_with_any(indptr, pre, i, j, rng):  # type: ignore[no-untyped-def]
+    """Swap j → i with any synapse that admits it, looking from a random row on."""
+    n = indptr.size - 1
+    start = int(rng.random() * n)
+    for k in range(start, start + n):
+        k %= n
+        if k != j and not _holds(indptr, pre, k, j):
+            for at in range(indptr[k], indptr[k + 1]):
+                if _swap(indptr, pre, i, j, k, pre[at]):
+                    return True
+    return False
+
+
+@njit(nogil=True, cache=True)
+def _augment(indptr, pre, posts, pres, first, following, c, rng):  # type: ignore[no-untyped-def]
     """Resolve collision c along an alternating path, found breadth first; say whether there is one.
 
     The path adds a synapse, takes a synapse of the same presynaptic neuron away elsewhere, adds one
@@ -245,16 +253,11 @@ def _augment(indptr, pre, posts, pres, stuck, c, rng):  # type: ignore[no-untype
     the theorem of augmenting paths there is one if any network has these degrees.
     """
     n = indptr.size - 1
-    giver = np.full(n, -1, np.int64)  # which collision gives away a synapse of this neuron
-    for d in np.flatnonzero(stuck):
-        if _collides(indptr, pre, posts[d], pres[d]):
-            giver[pres[d]] = d
-    giver[pres[c]] = c
-    added_to = np.full(n, -1, np.int64)  # by presynaptic neuron
-    taken = np.full(n, -1, np.int64)  # by postsynaptic neuron
-    unseen = rng.permutation(n)
+    added_to = np.full(n, -1)  # by presynaptic neuron
+    taken = np.full(n, -1)  # by postsynaptic neuron
     reached = np.zeros(n, np.bool_)
     reached[posts[c]] = True
+    unseen = rng.permutation(n)
     front = np.full(1, posts[c])
     end = -1
     while front.size and end < 0:
@@ -266,34 +269,46 @@ def _augment(indptr, pre, posts, pres, stuck, c, rng):  # type: ignore[no-untype
                     left += 1
                     continue
                 added_to[a] = k
-                if giver[a] >= 0:
+                while first[a] >= 0 and not _collides(indptr, pre, posts[first[a]], a):
+                    first[a] = following[first[a]]  # resolved by now
+                if first[a] >= 0:
                     end = a
                     break
             if end >= 0:
                 break
             unseen = unseen[:left]
-        if end >= 0:
-            break
-        following = np.zeros(n, np.bool_)
-        for k in range(n):
-            if not reached[k]:
-                for at in range(indptr[k], indptr[k + 1]):
-                    if added_to[pre[at]] >= 0:
-                        taken[k] = pre[at]
-                        reached[k] = following[k] = True
-                        break
-        front = np.flatnonzero(following)
+        if end < 0:
+            front = _rows_with(indptr, pre, added_to, taken, reached)
     if end < 0:
         return False
-    d, last, a = giver[end], end, end
-    while True:
+    a = end
+    while added_to[a] != posts[c]:
         k = added_to[a]
-        if k == posts[c]:
-            break
         _replace(indptr, pre, k, taken[k], a)
         a = taken[k]
-    _replace(indptr, pre, k, pres[c], a)
-    if d != c:
-        _replace(indptr, pre, posts[d], last, pres[c])
+    _replace(indptr, pre, posts[c], pres[c], a)
+    if end != pres[c]:  # another collision gave `end`, and takes in exchange what this one gave
+        d = first[end]
+        first[end] = following[d]
+        following[d] = first[pres[c]]
+        first[pres[c]] = d
+        _replace(indptr, pre, posts[d], end, pres[c])
         pres[d] = pres[c]
     return True
+
+
+@njit(nogil=True, cache=True)
+def _rows_with(indptr, pre, added_to, taken, reached):  # type: ignore[no-untyped-def]
+    """Return the rows reached now: those that hold a neuron added elsewhere, which they give."""
+    found = np.empty(reached.size, np.int64)
+    count = 0
+    for k in range(reached.size):
+        if not reached[k]:
+            for at in range(indptr[k], indptr[k + 1]):
+                if added_to[pre[at]] >= 0:
+                    taken[k] = pre[at]
+                    reached[k] = True
+                    found[count] = k
+                    count += 1
+                    break
+    return found[:count]
