@@ -560,7 +560,7 @@ def test_spatial_reaches_its_ends():
 
 
 def test_dense_gaussian_has_variance_gain_squared_over_n_and_spectral_radius_gain():
-    n = 250
+    n = 150
     for gain in (1.0, 0.3):
         J = ensembles.dense_gaussian(n, gain).weights.toarray()
         assert (J != 0).all()
@@ -646,6 +646,21 @@ def test_connectome_strengths_are_heavy_tailed_and_correlated(brain):
         assert 0.8 < np.log(strength).std() < 1.2
         assert strength.max() > 15 * strength.mean()
     assert 0.6 < np.corrcoef(np.log(incoming), np.log(outgoing))[0, 1] < 0.9
+
+
+def test_connectome_degrees_have_the_moments_of_log_normal_propensities():
+    n, moments = 20_000, []
+    for seed in SEEDS:
+        net = ensembles.connectome_like(
+            n, 3 * n, reciprocity=0.0, local_fraction=0.0, weights=Constant(1.0), seed=seed
+        )
+        k_in, k_out = (k - 1.0 for k in degrees(net))  # without the circle
+        assert k_in.mean() == k_out.mean() == 2
+        moments.append(
+            [(k * (k - 1)).mean() / 4 for k in (k_in, k_out)] + [(k_in * k_out).mean() / 4]
+        )
+    for found, expected in zip(np.transpose(moments), (np.e, np.e, np.exp(0.7)), strict=True):
+        assert_mean(found, expected)
 
 
 def test_connectome_mixes_local_and_long_range_synapses_without_a_direction():

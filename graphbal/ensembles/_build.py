@@ -61,7 +61,7 @@ def require_count(name: str, value: Any, least: int) -> None:
 
 def require_between(name: str, value: Any, low: float, high: float, what: str = "") -> None:
     """Refuse what is not a number within these limits; `what` says what the upper one is."""
-    if not isinstance(value, Real) or not low <= value <= high:
+    if not isinstance(value, Real) or not low <= float(value) <= high:
         raise InputError(f"{name} is {value!r}; it must be between {low:g} and {high:g}{what}")
 
 
@@ -76,6 +76,7 @@ def network_of(
 def network_of_sorted(keys: Keys, values: NDArray[np.float64], n: int, p: float) -> SynapticNetwork:
     """Return the network of synapses with ascending keys and these weights."""
     starts = np.searchsorted(keys, np.arange(n + 1) * n)
+    partners: NDArray[np.integer]
     partners = np.empty(keys.size, dtype=np.int32 if n <= np.iinfo(np.int32).max else np.int64)
     np.remainder(keys, n, out=partners, casting="unsafe")
     return network_of_rows(starts, partners, values, p)

@@ -65,7 +65,7 @@ def stochastic_block(
     Notes
     -----
     The number of synapses of each block is binomial, and then every set of so many pairs equally
-    likely. O(m log m) time for m synapses, about 50 bytes of memory for each.
+    likely. O(m log m) time for m synapses, about 45 bytes of memory for each.
 
     References
     ----------
@@ -157,7 +157,7 @@ def core_periphery(
 
     Notes
     -----
-    O(m log m) time for m synapses, about 50 bytes of memory for each.
+    O(m log m) time for m synapses, about 45 bytes of memory for each.
 
     References
     ----------

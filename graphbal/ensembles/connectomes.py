@@ -46,6 +46,10 @@ def connectome_like(
     - Exactly a fraction `reciprocity` of the synapses (up to one pair) has a reverse; no pair
       occurs twice and no neuron contacts itself. (Pairs drawn again are drawn anew, which thins
       the densest neighbourhoods.)
+    - Where few pairs are drawn twice, degrees k, the circle and the
+      reverses not counted, have :math:`\langle k (k - 1) \rangle / \langle k \rangle^2 \approx e`
+      in either direction and
+      :math:`\langle k^{in} k^{out} \rangle / \langle k \rangle^2 \approx e^{0.7}`.
     - Weights are heavy-tailed counts unless given otherwise, 3.7 on average, as between the
       neurons of the fly brain [1]_: see `LogNormalCounts`.
     - Each neuron contacts its successor on the circle, which makes the network strongly
@@ -80,7 +84,7 @@ def connectome_like(
 
     Notes
     -----
-    O(m log m) time for m synapses and about 70 bytes of memory for each while drawing.
+    O(m log m) time for m synapses and about 45 bytes of memory for each while drawing.
 
     References
     ----------

@@ -41,7 +41,7 @@ def dense_gaussian(n: int, gain: float = 1.0, *, seed: int = 0, p: float = 2.0) 
 
     Notes
     -----
-    O(n²) time, and about 30 bytes of memory for each of n² synapses.
+    O(n²) time, and about 40 bytes of memory for each of n² synapses.
 
     References
     ----------
@@ -108,7 +108,7 @@ def low_rank(
 
     Notes
     -----
-    O(n² R) time, and about 30 bytes of memory for each of n² synapses.
+    O(n² R) time, and about 40 bytes of memory for each of n² synapses.
 
     References
     ----------
@@ -120,7 +120,7 @@ def low_rank(
     --------
     >>> import numpy as np
     >>> from graphbal.ensembles import low_rank
-    >>> J = low_rank(500, strength=2.0).weights.toarray()
+    >>> J = low_rank(200, strength=2.0).weights.toarray()
     >>> np.sort(np.abs(np.linalg.eigvals(J)))[-2:].round(1)
     array([0.5, 1.9])
     """

@@ -64,7 +64,7 @@ def spatial(
     Notes
     -----
     For each displacement the number of synapses is binomial, and every set of so many neurons
-    equally likely. O(m log m) time for m synapses, about 60 bytes of memory for each.
+    equally likely. O(m log m) time for m synapses, about 55 bytes of memory for each.
 
     References
     ----------

@@ -316,7 +316,7 @@ def feed_forward(
 
     Notes
     -----
-    O(m log m) time for m synapses, about 50 bytes of memory for each.
+    O(m log m) time for m synapses, about 45 bytes of memory for each.
 
     Examples
     --------
