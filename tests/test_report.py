@@ -104,7 +104,7 @@ def two(tmp_path_factory):
     [
         (gb.ensembles.ring(12, seed=1), ["Every synapse lies on a directed cycle", "finite: yes"]),
         ([[0, 2, 0], [1, 0, 0], [1, 0, 0]], ["1 synapse of 3 lies on no directed cycle"]),
-        ([[0, 0], [1, 0]], ["saves 100.0 % of the total cost", "no modes"]),
+        ([[0, 0], [1, 0]], ["saves 100.0 % of the total cost", "There are no modes"]),
         ([[0, 2, 0], [2, 0, 0], [0, 0, 3]], ["saves nothing", "all potentials are equal"]),
     ],
     ids=["ring", "one vanishes", "all vanish", "balanced"],

@@ -581,10 +581,16 @@ def _source(**columns: Any) -> Any:
 
     return ColumnDataSource(
         {
-            name: values.astype(np.float32) if _is_floating(values) else list(values)
+            name: _single(values) if _is_floating(values) else list(values)
             for name, values in columns.items()
         }
     )
+
+
+def _single(values: Any) -> Any:
+    """Return numbers in single precision, unless it cannot hold them."""
+    size = np.abs(values[values != 0])
+    return values if ((size < 1e-37) | (size > 1e37)).any() else values.astype(np.float32)
 
 
 def _is_floating(values: Any) -> bool:

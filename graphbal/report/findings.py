@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -21,7 +21,9 @@ from graphbal.report.words import number
 from graphbal.trajectory import Trajectory
 
 _N_MODES = 8
-_END = 30  # of the flow, in time constants of the slowest mode
+_LARGEST_RESIDUAL = 0.01  # of a mode that is worth showing
+_END_OF_MODE = 30  # of the flow, in time constants of the slowest mode
+_END_OF_NEURON = 1e4  # and in the typical time constant of a neuron, whichever is earlier
 _DECADES = 7  # of time that the flow is shown over
 _N_TIMES = 140
 _MOST_STATES = 1 << 24  # potentials of a trajectory that are kept
@@ -38,7 +40,9 @@ class Findings:
     eq : Equilibrium
         Its equilibrium, or the limit of the flow.
     modes : Modes or None
-        The slowest modes at equilibrium; None if no synapse is left that joins two neurons.
+        The slowest modes at equilibrium; None if there are none.
+    modes_note : str
+        Why there are none, or what is wrong with them.
     trajectory : Trajectory or None
         The balancing flow from the network as given; None if it could not be followed.
     """
@@ -46,6 +50,7 @@ class Findings:
     name: str
     eq: Equilibrium
     modes: Modes | None
+    modes_note: str
     trajectory: Trajectory | None
 
     @property
@@ -137,28 +142,37 @@ def find(name: str, net: SynapticNetwork, progress: bool) -> Findings:
         raise InputError(f"{name}: {error}") from error
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # the page says it
-        modes = _slow_modes(eq, progress)
-        return Findings(name, eq, modes, _relaxation(eq, modes, progress))
+        modes, note = _slow_modes(eq, progress)
+        return Findings(name, eq, modes, note, _relaxation(eq, modes, progress))
 
 
-def _slow_modes(eq: Equilibrium, progress: bool) -> Modes | None:
+def _slow_modes(eq: Equilibrium, progress: bool) -> tuple[Modes | None, str]:
+    """Return the modes that can be told, and what is to be said of the others."""
     costs = conducting(eq.network)
     n_parts, _ = sparse.csgraph.connected_components(costs, directed=False)
     n_modes = eq.original.n_neurons - n_parts
     if n_modes == 0:
-        return None
-    return eigenmodes(eq.network, k=min(_N_MODES, n_modes), progress=progress)
+        return None, "There are no modes: no synapse is left that joins two neurons."
+    modes = eigenmodes(eq.network, k=min(_N_MODES, n_modes), progress=progress)
+    if modes.converged:
+        return modes, ""
+    told = (modes.eigenvalues > 0) & (modes.residuals < _LARGEST_RESIDUAL)
+    if not told.any():
+        return None, modes.message
+    chosen = {name: getattr(modes, name)[told] for name in ("eigenvalues", "residuals")}
+    return replace(modes, modes=modes.modes.loc[:, told], **chosen), modes.message
 
 
 def _relaxation(eq: Equilibrium, modes: Modes | None, progress: bool) -> Trajectory | None:
-    """Follow the flow until the slowest mode is gone, from when nothing has happened yet."""
+    """Follow the flow from when nothing has happened yet until little is left to happen."""
     net = eq.original
-    largest = float((net.incoming_costs + net.outgoing_costs).max())
-    if largest == 0:
+    through = (net.incoming_costs + net.outgoing_costs).to_numpy()
+    if not through.any():
         return None
-    slowest = 1 / (net.p * largest) if modes is None else float(modes.time_constants[0])
-    end = _END * slowest if modes is not None else 1e4 * slowest
-    begin = max(1e-2 / (net.p * largest), 10.0**-_DECADES * end)
+    end = _END_OF_NEURON / (net.p * float(np.median(through[through > 0])))
+    if modes is not None:
+        end = min(end, _END_OF_MODE * float(modes.time_constants[0]))
+    begin = max(1e-2 / (net.p * float(through.max())), 10.0**-_DECADES * end)
     n_times = int(np.clip(_MOST_STATES // net.n_neurons, 12, _N_TIMES))
     times = np.append(0.0, np.geomspace(begin, end, n_times))
     times[-1] = end
