@@ -35,6 +35,7 @@ autosummary_generate = True
 # `topology` and `Topology` would be one file where names ignore case.
 autosummary_filename_map = {
     "graphbal.topology": "graphbal.topology-function",
+    "graphbal.compare.comparison": "graphbal.compare.comparison-function",
     "graphbal.analytic.kolmogorov": "graphbal.analytic.kolmogorov-function",
 }
 autodoc_typehints = "none"  # numpydoc's parameter lists say more

@@ -25,6 +25,7 @@ ROOMS = (
     "errors",
     "figures",
     "io",
+    "measures",
     "nulls",
     "plotting",
     "solvers",
