@@ -62,7 +62,7 @@ class Newton:
         (up to 1,000 neurons) or the second; costs over many orders of magnitude go to the last at
         once.
     max_iterations : int
-        Newton steps before giving up.
+        Newton steps before giving up one way of solving the linear systems.
     max_linear_iterations : int
         Conjugate-gradient iterations on one system before giving up.
 
