@@ -114,13 +114,13 @@ def core_periphery(
 ) -> SynapticNetwork:
     r"""Return a dense core and a sparse periphery.
 
-    The first :math:`n_c = \operatorname{round}(n \cdot \text{core_fraction})` neurons are the core.
+    The first :math:`n_c` neurons are the core, n times `core_fraction`, rounded; the other
+    :math:`n_p` are the periphery.
     The synapse j → i, i ≠ j, exists independently with probability q within the core,
     q ρ between core and periphery and q ρ² within the periphery, ρ being the `ratio`: the
-    Bernoulli form of the ideal pattern of [1]_. q makes the mean degree what was asked for,
+    Bernoulli form of the ideal pattern of [1]_. q makes the mean degree d what was asked for,
 
-    .. math:: q = \frac{n \cdot \text{mean_degree}}
-              {n_c (n_c - 1) + 2 \rho\, n_c n_p + \rho^2 n_p (n_p - 1)} .
+    .. math:: q = \frac{n d}{n_c (n_c - 1) + 2 \rho\, n_c n_p + \rho^2 n_p (n_p - 1)} .
 
     Degrees within core and periphery are sums of two binomials. A fraction
 
