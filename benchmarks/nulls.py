@@ -79,6 +79,6 @@ def _networkx(net: SynapticNetwork) -> Callable[[], None]:
 
     def reference() -> None:
         with suppress(nx.NetworkXAlgorithmError):  # which says that not every try was a swap
-            nx.directed_edge_swap(graph, NETWORKX_TRIES, max_tries=NETWORKX_TRIES, seed=0)
+            nx.directed_edge_swap(graph, nswap=NETWORKX_TRIES, max_tries=NETWORKX_TRIES, seed=0)
 
     return reference
