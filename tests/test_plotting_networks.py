@@ -474,7 +474,7 @@ def test_the_histogram_holds_every_null_network_and_the_value_is_marked(compared
     np.testing.assert_array_equal(heights, np.histogram(chosen, edges)[0])
     (line,) = ax.lines
     assert line.get_xdata()[0] == 3.5
-    assert ax.get_title("left") == "3.5, z = 2.5, p = 0.01, adjusted p = 0.05"
+    assert ax.get_title("left") == "3.5, z = 2.5, p = 0.01, adjusted 0.05"
     assert ax.get_xlim()[0] < chosen.min()
     assert ax.get_xlim()[1] > 3.5
     assert within_the_figure(ax.figure)

@@ -1,9 +1,10 @@
 """Plots: each takes its data and an optional `ax`, and returns the axes.
 
 Networks with more points than can be told apart are drawn as counts per bin, so that a plot of 15
-million synapses takes a second and hides nothing; where single neurons are shown, they are those
-that matter most, and the plot says how many it leaves out. What a logarithmic axis cannot show (a
-cost of zero) is counted in the plot.
+million synapses takes a second and hides nothing, or some ten where positions or an order of the
+neurons are to be found first; where single neurons are shown, they are those that matter most, and
+the plot says how many it leaves out. What a logarithmic axis cannot show (a cost of zero) is
+counted in the plot.
 
 Plots follow the style that is set: ``seaborn.set_theme()`` before, and they are seaborn's.
 """

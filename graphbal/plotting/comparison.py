@@ -76,10 +76,10 @@ def null_distribution(
         _draw_histogram(ax, finite)
     if np.isfinite(observed):
         ax.axvline(observed, color=ORANGE, linewidth=1.8, label=str(network))
-    said = [f"{observed:.4g}" if np.isfinite(observed) else f"{network}: no finite value"]
+    said = [f"{observed:.3g}" if np.isfinite(observed) else f"{network}: no finite value"]
     said += [
-        f"{name} = {row[column]:.3g}"
-        for column, name in (("z", "z"), ("p_value", "p"), ("p_adjusted", "adjusted p"))
+        f"{name} {row[column]:.2g}"
+        for column, name in (("z", "z ="), ("p_value", "p ="), ("p_adjusted", "adjusted"))
         if column in row and np.isfinite(row[column])
     ]
     if finite.size < samples.size:
