@@ -73,10 +73,9 @@ def rewire(network: Any, *, seed: int = 0, attempts: float = 10.0) -> SynapticNe
     ----------
     .. [1] A. R. Rao, R. Jana, S. Bandyopadhyay, "A Markov chain Monte Carlo method for generating
        random (0,1)-matrices with given marginals", Sankhyā A 58: 225-242 (1996).
-       https://www.jstor.org/stable/25051102
     .. [2] P. L. Erdős, I. Miklós, Z. Toroczkai, "A simple Havel-Hakimi type algorithm to realize
        graphical degree sequences of directed graphs", Electronic J Combinatorics 17: R66 (2010).
-       https://doi.org/10.37236/338
+       https://doi.org/10.48550/arXiv.0905.4913
     .. [3] E. S. Roberts, A. C. C. Coolen, "Unbiased degree-preserving randomization of directed
        binary networks", Physical Review E 85: 046103 (2012).
        https://doi.org/10.1103/PhysRevE.85.046103
