@@ -33,8 +33,8 @@ def layout(network: Any, seed: int = 0) -> pd.DataFrame:
       :math:`\sum (y_j - y_i)^2` over reciprocal ones (each counted both ways), so that a one-way
       synapse leads one level down if it can. Neurons are spread from left to right in the order of
       the combination of the two smoothest modes of the ties that is uncorrelated with y.
-    - "spring": up to 500 neurons, springs along the ties [2]_ that start from
-    - "spectral": the two smoothest modes of the ties, x and y; for more neurons, they themselves.
+    - "spectral": else the two smoothest modes of the ties are x and y.
+    - "spring": up to 500 neurons, springs along the ties come to rest [2]_ from there.
 
     The modes are those of the normalised Laplacian, regularised by a weak tie between all neurons
     so that no neuron that hangs by a thread fills a mode alone [3]_; in sparse connected networks
