@@ -244,14 +244,18 @@ def test_the_same_input_gives_the_same_bytes(tmp_path):
     assert (tmp_path / "page.html").read_bytes() == first
 
 
-def test_an_interrupted_report_leaves_the_old_file(tmp_path, monkeypatch):
+@pytest.mark.parametrize("where", ["computing", "writing"])
+def test_an_interrupted_report_leaves_the_old_file(where, tmp_path, monkeypatch):
     path = tmp_path / "page.html"
     path.write_text("old")
 
     def interrupted(*args, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(page_module, "render", interrupted)
+    if where == "computing":
+        monkeypatch.setattr(findings_module, "flow", interrupted)
+    else:
+        monkeypatch.setattr("os.fsync", interrupted)
     result = run("report", "witvliet-1", "-o", path)
     assert result.exit_code == 130
     assert path.read_text() == "old"

@@ -42,7 +42,7 @@ _N_NAMED = 6  # neurons on a map
 _N_ENTRIES = 60  # neurons shown of each mode
 _MOST_NULLS = 100  # null networks drawn, and the largest |z| that has its place
 _FARTHEST = 12.0
-_NARROW = 280  # pixels of a figure on a phone
+_NARROW = 283  # pixels of a figure on a phone
 _FONT = "system-ui, sans-serif"
 
 
@@ -464,7 +464,7 @@ def null_distances(compared: Comparison, name: str, key: str) -> Figure | None:
     samples = samples[samples["sample"] < _MOST_NULLS].set_index("measure")["value"]
     labels = [called(measure) for measure in table.index]
     plot = _plot(
-        "distance from the mean of the null networks, in standard deviations",
+        "standard deviations from the null mean",
         "",
         y_range=labels[::-1],
         height=110 + 21 * len(labels),
@@ -655,7 +655,7 @@ def _n_columns(labels: Sequence[str]) -> int:
     """Return how many columns of labels fit beside each other on a phone."""
     for n in range(4, 1, -1):
         widest = [max(map(len, labels[column::n]), default=0) for column in range(n)]
-        if sum(40 + 8 * width for width in widest) <= _NARROW:
+        if sum(40 + 7 * width for width in widest) <= _NARROW:
             return n
     return 1
 
@@ -672,7 +672,8 @@ def _cycle() -> Iterator[str]:
 
 
 def _short(name: str, most: int = 14) -> str:
-    return name if len(name) <= most else name[: most - 1] + "…"
+    half = most // 2  # names of a kind often differ at their ends
+    return name if len(name) <= most else f"{name[:half]}…{name[1 - half :]}"
 
 
 def _left_out(n_all: int, n_shown: int, what: str) -> str:

@@ -109,7 +109,8 @@ class Findings:
         eq, names = self.eq, self.network.neurons
         low, high = int(eq.h.argmin()), int(eq.h.argmax())
         if eq.h[high] - eq.h[low] < 1e-6:
-            return ["No weight has to change: all potentials are equal."]
+            which = "that stays " if self.n_vanishing else ""
+            return [f"No weight {which}has to change: all potentials are equal."]
         return [
             f"The {which} potential is that of {names[at]}: balancing {inputs} its inputs and "
             f"{outputs} its outputs by {number(math.exp(abs(eq.h[at])), 3)}."
