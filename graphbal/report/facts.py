@@ -194,7 +194,6 @@ def null_sentences(compared: Comparison, name: str) -> list[str]:
     """Return in words how a network differs from its null networks."""
     table = compared.table[compared.table["network"] == name].set_index("measure")
     tested = table["p_adjusted"].notna()
-    n_null = int(table["n_null"].max())
     differ = int((table["p_adjusted"] <= 0.05).sum())
     said = []
     if "relative_drop" in table.index and tested["relative_drop"]:
@@ -206,8 +205,7 @@ def null_sentences(compared: Comparison, name: str) -> list[str]:
         )
     said.append(
         f"Of {int(tested.sum())} measures that can be tested, {differ} "
-        f"{'differs' if differ == 1 else 'differ'} from the null model at an adjusted p of 0.05. "
-        f"With {count(n_null, 'null network')} p is at least {number(2 / (n_null + 1), 2)}."
+        f"{'differs' if differ == 1 else 'differ'} from the null model at an adjusted p of 0.05."
     )
     return said
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
@@ -121,9 +122,7 @@ def network_map(f: Findings, key: str, top: int) -> Figure | None:
         fill_color={"field": "h", "transform": colors},
         line_color=GREY,
     )
-    _hover(
-        plot, points, "@neuron", *([("class", "@group")] if groups else []), ("h", "@h{+0.0000}")
-    )
+    _hover(plot, points, "@neuron", *([("class", "@group")] if groups else []), ("h", "@h{%+.4f}"))
     named: list[int] = []
     for k in np.argsort(-np.abs(h), kind="stable")[: 3 * _N_NAMED]:
         if len(named) < _N_NAMED and all(
@@ -186,7 +185,7 @@ def incoming_outgoing(f: Findings, key: str, top: int) -> Figure:
             line_alpha=0.9,
             legend_label=when,
         )
-        _hover(plot, points, f"@neuron, {when}", ("in", "@x{0.[000]a}"), ("out", "@y{0.[000]a}"))
+        _hover(plot, points, f"@neuron, {when}", ("in", "@x{%.6g}"), ("out", "@y{%.6g}"))
     _diagonal(plot, extent, "balanced")
     _legend(plot)
     words = (
@@ -239,8 +238,8 @@ def potential_strip(f: Findings, key: str, top: int) -> Figure:
             points,
             "@neuron",
             *([("class", "@group")] if named else []),
-            ("h", "@y{+0.0000}"),
-            ("inputs ×", "@factor{0.000}"),
+            ("h", "@y{%+.4f}"),
+            ("inputs ×", "@factor{%.4g}"),
         )
     if f.classes is not None:
         _legend(plot)
@@ -287,7 +286,7 @@ def cost_before_after(f: Findings, key: str, top: int) -> Figure | None:
         fill_alpha=0.35,
         line_alpha=0.6,
     )
-    _hover(plot, points, "@pre → @post", ("before", "@x{0.[000]a}"), ("after", "@y{0.[000]a}"))
+    _hover(plot, points, "@pre → @post", ("before", "@x{%.6g}"), ("after", "@y{%.6g}"))
     _diagonal(plot, [before[there]], "unchanged")
     _legend(plot)
     words = "Each synapse once. On the dashed line the cost stays; below it, it falls."
@@ -321,7 +320,7 @@ def potentials_in_time(f: Findings, key: str) -> Figure | None:
             line_dash="solid" if k % 2 == 0 else "dashed",
             legend_label=_short(name),
         )
-        _hover(plot, line, "@neuron", ("time", "@x{0.0000}"), ("h", "@y{+0.000}"))
+        _hover(plot, line, "@neuron", ("time", "@x{%.4g}"), ("h", "@y{%+.3f}"))
     _legend(plot)
     return _figure(
         f"movers-{key}",
@@ -362,7 +361,7 @@ def mode_entries(f: Findings, key: str) -> Figure | None:
         color=BLUE,
         fill_alpha=0.45,
     )
-    _hover(plot, points, "@neuron", ("mode", "@x"), ("size", "@y{+0.000}"))
+    _hover(plot, points, "@neuron", ("mode", "@x"), ("size", "@y{%+.3f}"))
     _names(plot, mode[0], entries[0], [str(name) for name in names.take(largest[0])])
     plot.y_range.start, plot.y_range.end = min(-0.25, 1.1 * entries.min()), 1.18
     words = (
@@ -396,7 +395,7 @@ def cost_in_time(findings: Sequence[Findings]) -> Figure | None:
         )
         final = f.eq.total_cost / f.eq.initial_cost
         plot.line([t[0], t[-1]], [final, final], color=color, line_dash="dashed", line_alpha=0.8)
-        _hover(plot, line, "@network", ("time", "@x{0.0000}"), ("cost", "@y{0.0%}"))
+        _hover(plot, line, "@network", ("time", "@x{%.4g}"), ("cost", "@y{0.0%}"))
     plot.y_range.start, plot.y_range.end = 0, 1.05
     plot.yaxis.formatter = _percentages()
     if several:
@@ -436,8 +435,8 @@ def time_constants(findings: Sequence[Findings]) -> Figure | None:
             "@neuron",
             *([("network", "@network")] if several else []),
             ("mode", "@x"),
-            ("time constant", "@y{0.0000}"),
-            ("spread over", "@spread{0.0} neurons"),
+            ("time constant", "@y{%.4g}"),
+            ("spread over", "@spread{%.1f} neurons"),
         )
     plot.xaxis.ticker = list(range(1, max(len(modes.eigenvalues) for _, modes in with_modes) + 1))
     if several:
@@ -507,10 +506,10 @@ def null_distances(compared: Comparison, name: str, key: str) -> Figure | None:
             plot,
             points,
             "@y",
-            ("network", "@value{0.[0000]a}"),
-            ("null mean", "@mean{0.[0000]a}"),
-            ("z", "@z{+0.0}"),
-            ("adjusted p", "@p{0.000}"),
+            ("network", "@value{%.6g}"),
+            ("null mean", "@mean{%.6g}"),
+            ("z", "@z{%+.1f}"),
+            ("adjusted p", "@p{%.3f}"),
         )
     plot.line([0, 0], [labels[-1], labels[0]], color=GREY, line_dash="dashed")
     words = (
@@ -603,9 +602,14 @@ def _hover(plot: Any, renderer: Any, title: str, *rows: tuple[str, str]) -> None
 
     lines = "".join(f"<div>{label} <b>{value}</b></div>" for label, value in rows)
     tooltips = f'<div style="font-size:13px"><div><b>{title}</b></div>{lines}</div>'
+    numbers = re.findall(r"@\w+(?={%)", lines)
     plot.add_tools(
         HoverTool(
-            renderers=[renderer], tooltips=tooltips, point_policy="follow_mouse", visible=False
+            renderers=[renderer],
+            tooltips=tooltips,
+            formatters=dict.fromkeys(numbers, "printf"),
+            point_policy="follow_mouse",
+            visible=False,
         )
     )
 

@@ -145,11 +145,12 @@ def _null(compared: Comparison | None) -> dict[str, Any] | None:
     """Return what the page says of the null model, if there is one."""
     if compared is None or "null" not in compared.table:
         return None
-    name = str(compared.table["null"].iloc[0])
+    name, n = str(compared.table["null"].iloc[0]), int(compared.null_values["sample"].max()) + 1
     return {
         "name": name.replace("_", " "),
         "meaning": facts.null_meaning(name),
-        "n": int(compared.null_values["sample"].max()) + 1,
+        "n": n,
+        "least_p": 2 / (n + 1),
         "unconverged": len(compared.unconverged),
     }
 
