@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -155,18 +157,33 @@ def test_the_same_weights_for_every_penalty_and_the_same_numbers_again(tiny):
     assert not other["networks"].equals(tiny["networks"])
 
 
-def test_what_was_trained_is_kept_and_an_interruption_costs_little(tmp_path, tiny, monkeypatch):
+def test_what_was_trained_and_tested_is_kept_and_an_interruption_costs_little(
+    tmp_path, tiny, monkeypatch
+):
     folder = tmp_path / "training"
-    monkeypatch.setattr(rnn, "loss_against_noise", lambda *_, **__: 1 / 0)
-    with pytest.raises(ZeroDivisionError):
+    measure, calls = rnn.loss_against_noise, itertools.count(1)
+
+    def stopping_at(call):
+        def measured(*arguments, **settings):
+            if next(calls) == call:
+                raise KeyboardInterrupt
+            return measure(*arguments, **settings)
+
+        return measured
+
+    monkeypatch.setattr(rnn, "loss_against_noise", stopping_at(6))
+    with pytest.raises(KeyboardInterrupt):
         fig4.follow(TINY, folder=folder, name="tiny")
-    files = sorted(path.name for path in folder.iterdir())
-    assert files[:2] == ["tiny_lambda0.1_seed0.npz", "tiny_lambda0.3_seed0.npz"]
-    assert len(files) == 7
-    monkeypatch.undo()
-    kept = {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+    trained = {path: path.stat().st_mtime_ns for path in folder.glob("*.npz")}
+    assert len(trained) == 7
+    kept = len((folder / "tiny_losses.jsonl").read_text().splitlines())
+    assert 5 <= kept < 14
+
+    calls = itertools.count(1)
+    monkeypatch.setattr(rnn, "loss_against_noise", stopping_at(None))
     again = fig4.follow(TINY, folder=folder, name="tiny")
-    assert kept == {path: path.stat().st_mtime_ns for path in folder.iterdir()}
+    assert next(calls) - 1 == 14 - kept
+    assert trained == {path: path.stat().st_mtime_ns for path in trained}
     for name, table in tiny.items():
         pd.testing.assert_frame_equal(table, again[name])
 

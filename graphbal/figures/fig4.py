@@ -32,14 +32,16 @@ import os
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import nullcontext
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from threading import Event, Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from graphbal import rnn
+from graphbal._version import __version__
 from graphbal.figures import _claims
 from graphbal.figures.fig4_panels import COSTS, SHOWN_PENALTY, draw
 
@@ -116,7 +118,8 @@ def compute(
     seed : int
         Seed of initial weights and trials: that of the first network; the others have the next.
     folder : path, optional
-        Where the state of each training is kept, and taken up again where it is there.
+        Where the state of each training and the losses under noise are kept, and taken up again
+        where they are there.
     progress : bool
         Whether to show progress bars on standard error.
 
@@ -136,7 +139,8 @@ def follow(
 ) -> dict[str, pd.DataFrame]:
     """Return what `compute` returns, for any recipe; `name` is that of its checkpoints."""
     runs = _train(recipe, seed, folder, progress, name)
-    tested = _test([run.network for run in runs.values()], recipe, progress)
+    losses = None if folder is None else folder / f"{name}_losses.jsonl"
+    tested = _test([run.network for run in runs.values()], recipe, losses, progress)
     curves, networks, ratios = [], [], []
     for ((penalty, k), run), (about, table) in zip(runs.items(), tested, strict=True):
         who = {"penalty": penalty, "seed": k}
@@ -324,32 +328,85 @@ def _balance(run: rnn.Training) -> dict[str, float]:
 
 
 def _test(
-    networks: list[rnn.RecurrentNetwork], recipe: Recipe, progress: bool
+    networks: list[rnn.RecurrentNetwork],
+    recipe: Recipe,
+    file: Path | None,
+    progress: bool,
 ) -> list[tuple[dict[str, float], pd.DataFrame]]:
-    """Return what `_robustness` does of each network, as many at a time as there are cores."""
+    """Return facts of each network, and its loss under noise, balanced over original, by cost.
+
+    As many simulations run at a time as there are cores; what is finished is kept in the file.
+    """
     from threadpoolctl import threadpool_limits
 
     from graphbal._progress import steps_bar
+    from graphbal._samples import Samples
 
-    bar = steps_bar("noise", len(networks)) if progress else nullcontext(lambda: None)
+    seeds = range(_NOISE, _NOISE + recipe.noise_seeds)
+    bar = steps_bar("noise", len(networks) * len(seeds)) if progress else nullcontext(lambda: None)
+    lock = Lock()
     with (
+        Samples(file) as samples,
         bar as step,
         threadpool_limits(1, user_api="blas"),
         ThreadPoolExecutor(os.cpu_count()) as pool,
     ):
 
-        def run(network: rnn.RecurrentNetwork) -> tuple[dict[str, float], pd.DataFrame]:
-            found = _robustness(network, recipe)
+        def run(subject: _Subject, seed: int) -> pd.DataFrame:
+            key = subject.fingerprint(recipe)
+            if (known := samples.get(key, seed)) is None:
+                losses = subject.losses(recipe, seed)
+                known = {"losses": losses.to_dict("list")}
+                with lock:
+                    samples.add(key, seed, **known)
             step()
-            return found
+            return pd.DataFrame(known["losses"])
 
-        return list(pool.map(run, networks))
+        subjects = list(pool.map(lambda network: _subject(network, recipe), networks))
+        jobs = [(subject, seed) for subject in subjects for seed in seeds]
+        futures = [pool.submit(run, *job) for job in jobs]
+        try:
+            losses = [future.result() for future in futures]
+        finally:
+            pool.shutdown(cancel_futures=True)
+    found = []
+    for k, subject in enumerate(subjects):
+        own = losses[k * len(seeds) : (k + 1) * len(seeds)]
+        curves = rnn.NoiseCurves(pd.concat(own, ignore_index=True))
+        table = curves.ratios("original").rename(columns={"network": "cost"})
+        sd = subject.about["sd"]
+        found.append((subject.about, table.assign(level=(table["level"] / sd).round(9))))
+    return found
 
 
-def _robustness(
-    network: rnn.RecurrentNetwork, recipe: Recipe
-) -> tuple[dict[str, float], pd.DataFrame]:
-    """Return facts of a network, and its loss under noise, balanced over original, by cost."""
+class _Subject(NamedTuple):
+    """A trained network, as it is and balanced for each cost, and facts of it."""
+
+    networks: dict[str, rnn.RecurrentNetwork]
+    about: dict[str, float]
+
+    def losses(self, recipe: Recipe, seed: int) -> pd.DataFrame:
+        """Return the losses at all levels of noise, with the draws of one seed."""
+        return rnn.loss_against_noise(
+            self.networks,
+            _TASK,
+            _LEVELS * self.about["sd"],
+            seeds=[seed],
+            substeps=recipe.substeps,
+            n_trials=8 * recipe.trials,
+            average=True,
+        ).losses
+
+    def fingerprint(self, recipe: Recipe) -> str:
+        """Return a digest of all that decides the losses of a seed."""
+        digest = sha256(repr((recipe, _LEVELS, __version__)).encode())
+        for network in self.networks.values():
+            for weights in (network.w_rec, network.w_in, network.w_out, network.bias):
+                digest.update(np.ascontiguousarray(weights).tobytes())
+        return digest.hexdigest()[:32]
+
+
+def _subject(network: rnn.RecurrentNetwork, recipe: Recipe) -> _Subject:
     options: dict[str, Any] = {"dt": _TASK.dt, "substeps": recipe.substeps}
     probe = _TASK.batch(_PROBE, 80).inputs
     states = rnn.simulate(network, probe, **options).states
@@ -368,16 +425,6 @@ def _robustness(
         with_ends.network,
         network.transform(h - h.mean()),
     )
-    networks = {"original": network, **dict(zip(COSTS, others, strict=True))}
-    curves = rnn.loss_against_noise(
-        networks,
-        _TASK,
-        _LEVELS * sd,
-        seeds=range(_NOISE, _NOISE + recipe.noise_seeds),
-        substeps=recipe.substeps,
-        n_trials=8 * recipe.trials,
-        average=True,
-    )
     held_out = _TASK.batch(_HELD_OUT, 400)
     outputs = rnn.simulate(network, held_out.inputs, keep_states=False, **options).outputs
     about = {
@@ -387,8 +434,7 @@ def _robustness(
         "silent": len(floor.silent),
         "sd": sd,
     }
-    table = curves.ratios("original").rename(columns={"network": "cost"})
-    return about, table.assign(level=(table["level"] / sd).round(9))
+    return _Subject({"original": network, **dict(zip(COSTS, others, strict=True))}, about)
 
 
 def _norm(x: NDArray[np.float64]) -> float:
