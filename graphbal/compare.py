@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from numbers import Integral
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -151,8 +150,8 @@ def compare(
     -----
     With the default measures and a core to itself, a null network of 300 neurons takes about
     0.05 s, one of 1,000 neurons 2 s; above, what needs a dense matrix is left out. Memory is that
-    of one network in each process, and 8 bytes for each value. BLAS and compiled functions have
-    one thread each, since sums depend on their number.
+    of one network in each process and of three more on their way to each worker, and 8 bytes for
+    each value. BLAS and compiled functions have one thread each, since sums depend on their number.
 
     Rows are tests of their own, however alike the measures: leave out, with `measures`, what is not
     asked, lest the correction counts it.
@@ -302,10 +301,9 @@ def comparison(
         bar = nullcontext(lambda: None)
     with Samples(checkpoint) as samples, bar as step:
         campaign = _Campaign(functions, null, n_null, seed, samples, step)
-        with TemporaryDirectory(prefix="graphbal-") as folder:
-            calls = campaign.calls(networks, None if workers == 1 else Path(folder))
-            for (_, job), measured in results(_measured, calls, workers):
-                campaign.take(job, measured)
+        calls = campaign.calls(networks, is_sent=workers > 1)
+        for (_, job), measured in results(_measured, calls, workers):
+            campaign.take(job, measured)
     return campaign.comparison()
 
 
@@ -374,7 +372,7 @@ def _is_several(networks: Any) -> bool:
     return not is_row
 
 
-def _named(networks: Any) -> Iterator[tuple[str, Any]]:
+def by_name(networks: Any) -> Iterator[tuple[str, Any]]:
     """Yield names and networks, whatever way they are given."""
     pairs: Iterable[Any]
     if isinstance(networks, Mapping):
@@ -469,15 +467,12 @@ class _Campaign:
         self.samples, self.step = samples, step
         self.names: list[str] = []
         self.values: list[Array] = []  # by network: a row for itself, and for each null network
-        self.left: list[int] = []
-        self.files: Path | None = None
         self.unconverged: list[tuple[int, int]] = []
         self.measured_now = 0
 
-    def calls(self, networks: Any, folder: Path | None = None) -> Iterator[tuple[Any, _Job]]:
-        """Yield what is still to be measured; given a folder, what it takes is in a file there."""
-        self.files = folder
-        for number, (name, source) in enumerate(_named(networks)):
+    def calls(self, networks: Any, is_sent: bool) -> Iterator[tuple[Any, _Job]]:
+        """Yield what is still to be measured, with what it takes; as bytes, if that is sent."""
+        for number, (name, source) in enumerate(by_name(networks)):
             with _about(name):
                 network = as_network(source)
                 null = sampler(network, self.null) if isinstance(self.null, str) else self.null
@@ -493,12 +488,9 @@ class _Campaign:
                 else:
                     values = [known["values"][each] for each in self.functions]
                     self._keep(job, _Measured(values, known["converged"]))
-            self.left.append(len(missing))
-            at_hand: Any = prepared
-            if folder is not None and missing:
-                at_hand = folder / f"{number}.pickle"
-                at_hand.write_bytes(_pickled(prepared))
-            yield from ((at_hand, job) for job in missing)
+            if missing:
+                at_hand = _pickled(prepared) if is_sent else prepared
+                yield from ((at_hand, job) for job in missing)
 
     def take(self, job: _Job, measured: _Measured) -> None:
         """Record what came of a call."""
@@ -511,9 +503,6 @@ class _Campaign:
         )
         self._keep(job, measured)
         self.measured_now += 1
-        self.left[job.network] -= 1
-        if self.left[job.network] == 0 and self.files is not None:
-            (self.files / f"{job.network}.pickle").unlink()
 
     def _keep(self, job: _Job, measured: _Measured) -> None:
         self.values[job.network][job.sample + 1] = measured.values
@@ -564,9 +553,9 @@ class _Campaign:
         )
 
 
-def _measured(at_hand: _Prepared | Path, job: _Job) -> _Measured:
+def _measured(at_hand: _Prepared | bytes, job: _Job) -> _Measured:
     """Measure a network or a null network of it."""
-    prepared = _read(at_hand) if isinstance(at_hand, Path) else at_hand
+    prepared = _received(at_hand) if isinstance(at_hand, bytes) else at_hand
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", ConvergenceWarning)
         with _about(prepared.name):
@@ -583,8 +572,8 @@ def _measured(at_hand: _Prepared | Path, job: _Job) -> _Measured:
 
 
 @lru_cache(maxsize=1)
-def _read(path: Path) -> _Prepared:
-    return pickle.loads(path.read_bytes())
+def _received(sent: bytes) -> _Prepared:
+    return pickle.loads(sent)
 
 
 def _pickled(prepared: _Prepared) -> bytes:

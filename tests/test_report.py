@@ -177,6 +177,7 @@ def test_large_networks_are_thinned_and_the_page_says_so(tmp_path):
     assert "The first 400 of 4,500 are here" in said
     assert "Of 4,500, the 4,000 neurons" in said
     assert "map-1" not in page.ids
+    assert "No map is drawn" in said
 
 
 @pytest.mark.parametrize(

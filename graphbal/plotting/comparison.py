@@ -85,16 +85,17 @@ def null_distribution(
     if finite.size < samples.size:
         said.append(f"left out: {samples.size - finite.size:,} not finite")
     columns = 2 if len(str(network)) <= _SHORT_NAME else 1
-    ax.legend(
-        loc="lower left",
-        bbox_to_anchor=(0, 1),
-        ncols=columns,
-        frameon=False,
-        handlelength=1.2,
-        columnspacing=1.2,
-        borderpad=0.1,
-        fontsize="small",
-    )
+    if ax.get_legend_handles_labels()[0]:
+        ax.legend(
+            loc="lower left",
+            bbox_to_anchor=(0, 1),
+            ncols=columns,
+            frameon=False,
+            handlelength=1.2,
+            columnspacing=1.2,
+            borderpad=0.1,
+            fontsize="small",
+        )
     note(ax, ", ".join(said), ABOVE_SMALL_LEGEND if columns == 2 else 2 * ABOVE_SMALL_LEGEND - 6)
     ax.margins(x=0.06)
     ax.set(xlabel=measure.replace("_", " "), ylabel="null networks")

@@ -9,7 +9,7 @@ from importlib import metadata, resources
 from typing import Any
 
 from graphbal._version import __version__
-from graphbal.compare import Comparison, _named, comparison
+from graphbal.compare import Comparison, by_name, comparison
 from graphbal.convert import as_network
 from graphbal.network import SynapticNetwork
 from graphbal.report import facts, figures, tables
@@ -21,7 +21,7 @@ __all__ = ["compared", "find", "named_networks", "python_call", "render"]
 
 def named_networks(networks: Any) -> dict[str, SynapticNetwork]:
     """Return networks by name, however they are given, under the names that `compare` gives."""
-    return {name: as_network(network) for name, network in _named(networks)}
+    return {name: as_network(network) for name, network in by_name(networks)}
 
 
 def compared(
