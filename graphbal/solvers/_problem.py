@@ -12,6 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from graphbal.engines import Engine, local_engine
+
 __all__ = [
     "WIDE",
     "History",
@@ -90,6 +92,15 @@ class Problem:
         hang on a thousandth of their own strength; above, to the tolerance and a millionth.
         """
         return self.n_synapses < 1_000_000
+
+    def engine(self) -> Engine:
+        """Return the edge passes over these costs."""
+        return local_engine(self.costs)
+
+    @property
+    def log_range(self) -> float:
+        """Logarithm of the largest cost over the smallest."""
+        return float(np.log(self.costs.data.max()) - np.log(self.costs.data.min()))
 
     @cached_property
     def is_wide(self) -> bool:

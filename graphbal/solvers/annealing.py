@@ -33,8 +33,7 @@ def annealed(
     """
     if start is not None or not problem.is_wide:
         return solve(problem, start, tol)
-    span = float(np.log(problem.costs.data.max()) - np.log(problem.costs.data.min()))
-    stages = int(np.ceil(np.log2(span / MODERATE_RANGE)))
+    stages = int(np.ceil(np.log2(problem.log_range / MODERATE_RANGE)))
     solution = solve(problem.tempered(0.5**stages), None, STAGE_TOL)
     for stage in range(stages - 1, -1, -1):
         warmer = solution

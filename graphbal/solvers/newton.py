@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from graphbal.engines import Engine, State, local_engine
+from graphbal.engines import Engine, State
 from graphbal.engines.local import unsigned
 from graphbal.errors import InputError
 from graphbal.solvers import laplacian
@@ -210,7 +210,7 @@ def _descend(
     base = np.zeros(problem.n)
     if start is not None and span(start) > WIDE:
         problem, base, start = problem.shifted(start), start, None
-    engine = local_engine(problem.costs)
+    engine = problem.engine()
     linear = _LINEAR[settings.linear](problem, settings.max_linear_iterations)
     state = engine.at(np.zeros(problem.n) if start is None else start)
     if start is None and not base.any():
@@ -243,7 +243,7 @@ def _descend(
         if span(state.q) > WIDE:
             problem, base = problem.shifted(state.q), base + state.q
             history.passes += engine.n_passes
-            engine = local_engine(problem.costs)
+            engine = problem.engine()
             linear = _LINEAR[settings.linear](problem, settings.max_linear_iterations)
             state = engine.at(np.zeros(problem.n))
     stats = history.stats(engine.n_passes) | {"linear_iterations": inner}
