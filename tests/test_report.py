@@ -279,7 +279,7 @@ def test_what_did_not_converge_is_said_first_of_all(tmp_path, monkeypatch):
 def test_bad_input_is_one_sentence(tmp_path):
     path = tmp_path / "page.html"
     (tmp_path / "one.csv").write_text("pre,post,weight\na,a,1\n")
-    assert "no dataset called 'worm'" in failure("report", "worm", "-o", path)
+    assert "no dataset called 'no-worm'" in failure("report", "no-worm", "-o", path)
     assert "there is no folder" in failure(
         "report", "celegans", "-o", tmp_path / "no" / "page.html"
     )
