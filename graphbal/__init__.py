@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from graphbal._version import __version__
 
 if TYPE_CHECKING:
-    from graphbal import analytic, ensembles, measures, nulls, rnn, solvers
+    from graphbal import analytic, distributed, ensembles, measures, nulls, rnn, solvers
     from graphbal.balance import Equilibrium, balance
     from graphbal.compare import compare
     from graphbal.conductance import effective_conductance, laplacian
@@ -69,7 +69,17 @@ _HOME = {
     "topology": "topology",
     "write_network": "io",
 }
-_ROOMS = ("analytic", "ensembles", "figures", "measures", "nulls", "plotting", "rnn", "solvers")
+_ROOMS = (
+    "analytic",
+    "distributed",
+    "ensembles",
+    "figures",
+    "measures",
+    "nulls",
+    "plotting",
+    "rnn",
+    "solvers",
+)
 
 __all__ = [
     "ConvergenceWarning",
@@ -89,6 +99,7 @@ __all__ = [
     "as_network",
     "balance",
     "compare",
+    "distributed",
     "effective_conductance",
     "eigenmodes",
     "ensembles",

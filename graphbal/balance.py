@@ -319,7 +319,8 @@ def balance(
     ----------
     network : anything `as_network` takes
         A SynapticNetwork, NetworkX graph, SciPy sparse or dense matrix, table of edges, file or
-        dataset name.
+        dataset name. A Dask DataFrame is balanced in its partitions, see
+        `graphbal.distributed.balance`, and the result is that of the function there.
     tol : float
         Largest |in_k − out_k| / (in_k + out_k) that counts as balanced. Potentials are determined
         to about ten times this.
@@ -380,6 +381,13 @@ def balance(
     {'in': 0.0, 'a': 0.3466, 'out': 0.0}
     """
     started = time.perf_counter()
+    if _is_in_partitions(network):
+        if solver not in ("auto", "newton") or fixed is not None or initial is not None:
+            raise InputError(
+                "a network in partitions is balanced by Newton's method from potentials of 0, "
+                "without fixed neurons; leave out solver, fixed and initial"
+            )
+        return _balanced_in_partitions(network, tol, on_infeasible, progress)
     net = as_network(network)
     if not (isinstance(tol, Real) and 0 < tol < np.inf):
         raise InputError(f"tol is {tol!r}; it must be a number above 0")
@@ -423,6 +431,20 @@ def balance(
     if not eq.converged:
         warnings.warn(eq.message, ConvergenceWarning, stacklevel=2)
     return eq
+
+
+def _is_in_partitions(network: Any) -> bool:
+    """Tell a Dask DataFrame without importing Dask."""
+    return any(
+        kind.__name__ == "DataFrame" and kind.__module__.startswith("dask.")
+        for kind in type(network).__mro__
+    )
+
+
+def _balanced_in_partitions(network: Any, tol: float, on_infeasible: str, progress: Any) -> Any:
+    from graphbal import distributed
+
+    return distributed.balance(network, tol, on_infeasible=on_infeasible, progress=progress)
 
 
 def _solver(solver: str | Solver) -> Solver:

@@ -20,6 +20,7 @@ ROOMS = (
     "analytic",
     "convert",
     "datasets",
+    "distributed",
     "engines",
     "ensembles",
     "errors",

@@ -83,18 +83,26 @@ def write(network: SynapticNetwork, file: IO[bytes], format: str) -> None:
         arrow_csv.write_csv(table, file, options)
 
 
-def _read_binary(path: Path, format: str, wanted: _Names) -> tuple[pa.Table, _Found]:
+def column_names(path: Path, format: str) -> list[str]:
+    """Return the names of the columns of a table, the index of pandas left out."""
     import pyarrow as pa
-    from pyarrow import feather, parquet
+    from pyarrow import parquet
 
+    if format in ("csv", "tsv"):
+        return _header(path, format)[1]
     if format == "parquet":
         columns = parquet.read_schema(path).names
     else:
         with pa.memory_map(str(path)) as source:
             columns = pa.ipc.open_file(source).schema.names
     # pandas stores its index as a column of this name.
-    columns = [name for name in columns if not re.fullmatch(r"__index_level_\d+__", name)]
-    names = recognise_columns(columns, *wanted)
+    return [name for name in columns if not re.fullmatch(r"__index_level_\d+__", name)]
+
+
+def _read_binary(path: Path, format: str, wanted: _Names) -> tuple[pa.Table, _Found]:
+    from pyarrow import feather, parquet
+
+    names = recognise_columns(column_names(path, format), *wanted)
     wanted_columns = [name for name in names if name]
     if format == "parquet":  # buffering ahead helps remote files, and costs the size of the file
         return parquet.read_table(path, columns=wanted_columns, pre_buffer=False), names
@@ -106,13 +114,7 @@ def _read_text(path: Path, format: str, wanted: _Names) -> tuple[pa.Table, _Foun
     import pyarrow as pa
     from pyarrow import csv as arrow_csv
 
-    with opened(path) as file:
-        header = file.readline(1 << 20).decode("utf-8-sig").rstrip("\r\n")
-        has_rows = bool(file.read(1))
-    if not header:
-        raise InputError("the first line is empty; it must name the columns")
-    delimiter = "\t" if format == "tsv" else max(",;\t", key=header.count)
-    columns = next(csv.reader([header], delimiter=delimiter))
+    delimiter, columns, has_rows = _header(path, format)
     names = recognise_columns(columns, *wanted)
     if not has_rows:  # Arrow calls a header without line end malformed
         raise InputError(_NO_ROWS)
@@ -137,6 +139,18 @@ def _read_text(path: Path, format: str, wanted: _Names) -> tuple[pa.Table, _Foun
             raise
         table = parsed({**kinds, names[2]: pa.string()})  # from_edges names the row
     return table, names
+
+
+def _header(path: Path, format: str) -> tuple[str, list[str], bool]:
+    """Return the delimiter, the names of the columns, and whether rows follow."""
+    with opened(path) as file:
+        header = file.readline(1 << 20).decode("utf-8-sig").rstrip("\r\n")
+        has_rows = bool(file.read(1))
+    if not header:
+        raise InputError("the first line is empty; it must name the columns")
+    delimiter = "\t" if format == "tsv" else max(",;\t", key=header.count)
+    columns = next(csv.reader([header], delimiter=delimiter))
+    return delimiter, columns, has_rows
 
 
 def _numbers(column: pa.ChunkedArray, name: str) -> pd.Series:

@@ -62,6 +62,8 @@ class Problem:
     >>> problem = Problem(costs, components=np.zeros(2, dtype=int), n_components=1)
     >>> problem.n, problem.n_synapses, problem.centred(np.array([3.0, 1.0])).tolist()
     (2, 2, [1.0, -1.0])
+    >>> problem.engine().at(np.zeros(2)).gradients.tolist()
+    [3.0, -3.0]
     >>> post, pre = problem.endpoints()
     >>> post.tolist(), pre.tolist()
     ([0, 1], [1, 0])

@@ -1,0 +1,142 @@
+"""What is kept in a folder, so that an interrupted run goes on: each file whole or not at all."""
+
+from __future__ import annotations
+
+import json
+import time
+import zipfile
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from graphbal.distributed._partitions import Facts, Partitions, all_labels
+from graphbal.distributed._sources import Piece
+from graphbal.distributed._store import verify
+from graphbal.distributed._tasks import mapped
+from graphbal.errors import GraphbalError, InputError
+from graphbal.io import replacing
+from graphbal.network import Intake
+
+__all__ = ["Checkpoint"]
+
+Array = NDArray[np.float64]
+
+_VERSION = 1
+# Seconds between two records of the potentials.
+INTERVAL = 60.0
+
+
+class Checkpoint:
+    """The compiled partitions of a table and the best potentials so far, in a folder.
+
+    ``manifest.json`` says what was compiled from what, with a checksum for each file;
+    ``potentials.npz``, whose members are checksummed by the format, holds h p.
+    """
+
+    def __init__(self, folder: Path, source: dict[str, Any]) -> None:
+        self.folder = folder
+        self.source = source
+        self._written = time.monotonic()
+        self._best = np.inf
+
+    @property
+    def _manifest(self) -> Path:
+        return self.folder / "manifest.json"
+
+    @property
+    def _potentials(self) -> Path:
+        return self.folder / "potentials.npz"
+
+    def clear(self) -> None:
+        """Remove what an earlier run left, and nothing else."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        for path in (self._manifest, self._potentials, self.folder / "labels.parquet"):
+            path.unlink(missing_ok=True)
+        for pattern in ("part-*.npy", "rows-*.npy", "shared-*.npy", ".*.part"):
+            for path in self.folder.glob(pattern):
+                path.unlink()
+
+    def keep(self, partitions: Partitions) -> None:
+        """Record that the partitions are complete."""
+        record = {
+            "version": _VERSION,
+            "source": self.source,
+            "bounds": list(partitions.bounds),
+            "facts": partitions.facts._asdict() | {"intake": asdict(partitions.facts.intake)},
+            "sums": partitions.sums,
+        }
+        with replacing(self._manifest) as file:
+            file.write(json.dumps(record).encode())
+
+    def partitions(self) -> Partitions | None:
+        """Return the partitions if they are complete and sound, None if there are none."""
+        try:
+            record = json.loads(self._manifest.read_text())
+            version = record["version"]
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError, TypeError) as error:
+            raise InputError(f"{self._manifest}: this is no checkpoint of graphbal") from error
+        if version != _VERSION:
+            raise InputError(
+                f"{self._manifest}: a checkpoint of version {version}; this is version {_VERSION}"
+            )
+        if record["source"] != json.loads(json.dumps(self.source)):
+            changed = [key for key, value in self.source.items() if record["source"][key] != value]
+            raise InputError(
+                f"{self._manifest}: the checkpoint is of another run (it differs in "
+                f"{', '.join(changed)}); leave out resume to begin anew"
+            )
+        facts = record["facts"]
+        partitions = Partitions(
+            self.folder,
+            all_labels(self.folder),
+            tuple(record["bounds"]),
+            Facts(**(facts | {"intake": Intake(**facts["intake"])})),
+            record["sums"],
+        )
+        sums: dict[str, dict[str, int]] = {}
+        for name, value in partitions.sums.items():
+            sums.setdefault(name.partition(".")[0], {})[name] = value
+        mapped(_verify, sums.values(), self.folder)
+        return partitions
+
+    def watch(self, q: Array, cost: float) -> None:
+        """Record potentials that are the best so far, unless others were a short while ago."""
+        now = time.monotonic()
+        if cost < self._best and now - self._written >= INTERVAL:
+            self._best, self._written = cost, now
+            with replacing(self._potentials) as file:
+                np.savez(file, version=_VERSION, q=q)
+
+    def potentials(self) -> Array | None:
+        """Return the potentials recorded last, or None."""
+        try:
+            with np.load(self._potentials, allow_pickle=False) as record:
+                return np.asarray(record["q"])
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError, zipfile.BadZipFile, EOFError) as error:
+            raise GraphbalError(
+                f"{self._potentials}: the record of potentials is damaged; remove it to start the "
+                "descent anew"
+            ) from error
+
+
+def described(pieces: list[tuple[Piece, Any]], **settings: Any) -> dict[str, Any]:
+    """Return what tells one run from another: files with sizes and times, columns, settings."""
+    files = {}
+    for piece, part in pieces:
+        if part is None:
+            stat = Path(piece.where).stat()
+            files[piece.where] = [stat.st_size, stat.st_mtime_ns]
+        else:
+            files[str(part.key)] = [0, 0]
+    return {"files": files, "columns": list(pieces[0][0].names) if pieces else [], **settings}
+
+
+def _verify(sums: dict[str, int], folder: Path) -> None:
+    verify(folder, sums)

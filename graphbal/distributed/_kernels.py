@@ -1,0 +1,151 @@
+"""Compiled passes over one partition, on the thread of its task. Importing this imports Numba.
+
+A partition holds the rows of consecutive postsynaptic neurons, the first of them `begin`. Entries
+of cost zero are no synapses: self-connections, and what vanishes.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+__all__ = ["colour", "degrees", "gather_scatter_rows", "reach", "reach_back"]
+
+# Sweeps over a partition before others hear of what it found.
+_PATIENCE = 20
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def gather_scatter_rows(
+    begin: int,
+    indptr: NDArray[np.int64],
+    indices: NDArray[np.int32],
+    costs: NDArray,
+    x: NDArray[np.float64],
+    y: NDArray[np.float64],
+    gathered: NDArray[np.float64],
+    scattered: NDArray[np.float64],
+) -> None:
+    """Compute ``gathered = A x`` of these rows, and add ``Aᵀ y`` to scattered."""
+    for i in range(gathered.size):
+        y_i = y[begin + i]
+        total = 0.0
+        for e in range(indptr[i], indptr[i + 1]):
+            j = indices[e]
+            value = float(costs[e])
+            total += value * x[j]
+            scattered[j] += value * y_i
+        gathered[i] = total
+
+
+@njit(cache=True, nogil=True)
+def degrees(
+    begin: int,
+    indptr: NDArray[np.int64],
+    indices: NDArray[np.int32],
+    costs: NDArray,
+    labels: NDArray[np.int32],
+    incoming: NDArray[np.int64],
+    outgoing: NDArray[np.int64],
+) -> None:
+    """Count the synapses of each neuron among those without a label."""
+    for row in range(indptr.size - 1):
+        i = begin + row
+        if labels[i] >= 0:
+            continue
+        for e in range(indptr[row], indptr[row + 1]):
+            j = indices[e]
+            if labels[j] < 0 and costs[e] > 0:
+                incoming[i] += 1
+                outgoing[j] += 1
+
+
+@njit(cache=True, nogil=True)
+def reach(
+    begin: int,
+    indptr: NDArray[np.int64],
+    indices: NDArray[np.int32],
+    costs: NDArray,
+    labels: NDArray[np.int32],
+    marks: NDArray[np.uint8],
+) -> None:
+    """Pass mark 1 on along the synapses, and mark 2 against them, among neurons without a label."""
+    rows = indptr.size - 1
+    for sweep in range(_PATIENCE):
+        changed = False
+        for k in range(rows):
+            row = k if sweep % 2 == 0 else rows - 1 - k
+            i = begin + row
+            if labels[i] >= 0:
+                continue
+            own = marks[i]
+            for e in range(indptr[row], indptr[row + 1]):
+                j = indices[e]
+                if labels[j] < 0 and costs[e] > 0:
+                    own |= marks[j] & 1
+                    if own & 2 and not marks[j] & 2:
+                        marks[j] |= 2
+                        changed = True
+            if own != marks[i]:
+                marks[i] |= own
+                changed = True
+        if not changed:
+            break
+
+
+@njit(cache=True, nogil=True)
+def colour(
+    begin: int,
+    indptr: NDArray[np.int64],
+    indices: NDArray[np.int32],
+    costs: NDArray,
+    labels: NDArray[np.int32],
+    colours: NDArray[np.int32],
+) -> None:
+    """Give each neuron without a label the largest colour that reaches it."""
+    rows = indptr.size - 1
+    for sweep in range(_PATIENCE):
+        changed = False
+        for k in range(rows):
+            row = k if sweep % 2 == 0 else rows - 1 - k
+            i = begin + row
+            if labels[i] >= 0:
+                continue
+            own = colours[i]
+            for e in range(indptr[row], indptr[row + 1]):
+                j = indices[e]
+                if labels[j] < 0 and costs[e] > 0:
+                    own = max(own, colours[j])
+            if own != colours[i]:
+                colours[i] = own
+                changed = True
+        if not changed:
+            break
+
+
+@njit(cache=True, nogil=True)
+def reach_back(
+    begin: int,
+    indptr: NDArray[np.int64],
+    indices: NDArray[np.int32],
+    costs: NDArray,
+    colours: NDArray[np.int32],
+    marks: NDArray[np.uint8],
+) -> None:
+    """Pass the mark on against the synapses within a colour; colours below 0 are none."""
+    rows = indptr.size - 1
+    for sweep in range(_PATIENCE):
+        changed = False
+        for k in range(rows):
+            row = k if sweep % 2 == 0 else rows - 1 - k
+            i = begin + row
+            if not marks[i] or colours[i] < 0:
+                continue
+            for e in range(indptr[row], indptr[row + 1]):
+                j = indices[e]
+                if colours[j] == colours[i] and not marks[j] and costs[e] > 0:
+                    marks[j] = 1
+                    changed = True
+        if not changed:
+            break

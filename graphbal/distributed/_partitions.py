@@ -1,0 +1,315 @@
+"""From tables in pieces to compiled partitions: labels encoded, repeated rows summed, CSR arrays.
+
+Three passes of tasks: each piece's distinct labels, merged in a tree; each piece's rows, encoded
+and sorted by the partition they belong to; each partition's rows, gathered from all pieces. No
+task holds more than a piece or a partition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import sparse
+
+from graphbal.convert.labels import label_index
+from graphbal.convert.matrices import canonical
+from graphbal.convert.tables import _union
+from graphbal.distributed._sources import Piece, read
+from graphbal.distributed._store import load, save
+from graphbal.distributed._tasks import mapped, reduced, shared
+from graphbal.errors import InputError
+from graphbal.io import replacing
+from graphbal.network import Intake
+
+__all__ = ["Facts", "Part", "Partitions", "all_labels", "compiled_partitions"]
+
+Array = NDArray[np.float64]
+
+# Synapses of a partition: some 50 MB. A pass returns a number per neuron from each, so that there
+# must be more synapses than neurons in it.
+_SYNAPSES = 1 << 22
+_PER_NEURON = 4
+# Types that costs and weights are stored in where they fit exactly.
+_NARROW = (np.uint16, np.float32)
+_SMALLEST_NORMAL = np.finfo(float).tiny
+
+
+@dataclass(frozen=True)
+class Part:
+    """The synapses onto the neurons begin … end − 1, in files."""
+
+    folder: Path
+    number: int
+    begin: int
+    end: int
+
+    @property
+    def name(self) -> str:
+        """The beginning of the names of its files."""
+        return f"part-{self.number:05}"
+
+    def array(self, key: str) -> NDArray:
+        """Return one of its arrays, mapped."""
+        return load(self.folder / f"{self.name}.{key}.npy")
+
+    def arrays(self, costs: str) -> tuple[int, NDArray, NDArray, NDArray]:
+        """Return what kernels begin with: begin, indptr, indices, and these costs."""
+        return self.begin, self.array("indptr"), self.array("indices"), self.array(costs)
+
+    def save(self, **arrays: NDArray) -> dict[str, int]:
+        """Write arrays; return their checksums."""
+        return save(self.folder, self.name, **arrays)
+
+
+class Facts(NamedTuple):
+    """What is known of all synapses after one look at each."""
+
+    synapses: int
+    self_connections: int
+    initial_cost: float
+    own_cost: float
+    intake: Intake
+
+
+@dataclass(frozen=True)
+class Partitions:
+    """A network in partitions of consecutive postsynaptic neurons.
+
+    Attributes
+    ----------
+    folder : path
+        Where the files are.
+    labels : pandas.Index
+        Labels of the neurons, in order.
+    bounds : sequence of int
+        Partition k holds the synapses onto the neurons ``bounds[k] … bounds[k + 1] - 1``.
+    facts : Facts
+    sums : dict
+        Checksum of each file by name.
+    """
+
+    folder: Path
+    labels: pd.Index
+    bounds: tuple[int, ...]
+    facts: Facts
+    sums: dict[str, int] = field(repr=False)
+
+    @property
+    def n(self) -> int:
+        """Number of neurons."""
+        return len(self.labels)
+
+    @property
+    def parts(self) -> list[Part]:
+        """The partitions."""
+        ends = zip(self.bounds, self.bounds[1:], strict=False)
+        return [Part(self.folder, k, *pair) for k, pair in enumerate(ends)]
+
+    def mapped(self, task: Callable[..., Any], array: NDArray, *arguments: Any) -> list[Any]:
+        """Return ``task(part, path of the array, *arguments)`` for each partition."""
+        with shared(self.folder, array) as path:
+            return mapped(task, self.parts, path, *arguments)
+
+    def reduced(
+        self,
+        task: Callable[..., Any],
+        combine: Callable[[Sequence[Any]], Any],
+        array: NDArray,
+        *arguments: Any,
+    ) -> Any:
+        """Return the same, combined in a tree."""
+        with shared(self.folder, array) as path:
+            return reduced(task, combine, self.parts, path, *arguments)
+
+
+def compiled_partitions(
+    pieces: list[Any], folder: Path, p: float, alpha: float, n_parts: int | None = None
+) -> Partitions:
+    """Compile the pieces of a table into partitions in a folder."""
+    if not pieces:
+        raise InputError("the table has no rows, so there is no synapse in it")
+    census = reduced(_census, _merged, pieces)
+    labels, counts = _checked(census), census.counts
+    n, rows = len(labels), int(counts.sum())
+    if n_parts is None:
+        n_parts = -(-rows // max(_SYNAPSES, _PER_NEURON * n))
+    ends = np.searchsorted(np.cumsum(counts), np.arange(1, n_parts) * (rows / n_parts)) + 1
+    bounds = (0, *np.unique(ends[ends < n]).tolist(), n)
+
+    path = folder / "labels.parquet"
+    with replacing(path) as file:
+        pd.DataFrame({"neuron": labels}).to_parquet(file)
+    mapped(_write_rows, enumerate(pieces), folder, bounds)
+    partitions = Partitions(folder, labels, bounds, Facts(0, 0, 0.0, 0.0, Intake()), {})
+    found = mapped(partial(_compile, n=n, n_pieces=len(pieces), p=p, alpha=alpha), partitions.parts)
+    for left in folder.glob("rows-*.npy"):
+        left.unlink()
+    synapses, own, initial_cost, own_cost, repeated, zeros, sums = zip(*found, strict=True)
+    facts = Facts(
+        sum(synapses),
+        sum(own),
+        float(np.sum(initial_cost)),
+        float(np.sum(own_cost)),
+        Intake(repeated=sum(repeated), zeros=sum(zeros)),
+    )
+    files = {name: value for each in sums for name, value in each.items()}
+    return Partitions(folder, labels, bounds, facts, files)
+
+
+# ------------------------------------------------------------------ labels
+
+
+class _Census(NamedTuple):
+    """Distinct labels, and how many rows have each as their postsynaptic neuron."""
+
+    labels: pd.Index
+    counts: NDArray[np.int64]
+    is_text: bool
+    where: str
+
+
+def _census(given: tuple[Piece, Any]) -> _Census:
+    piece, rows = given[0], read(given)
+    counts = np.bincount(rows.post, minlength=len(rows.labels))
+    return _Census(rows.labels, counts, piece.is_text, piece.where)
+
+
+def _merged(parts: Sequence[_Census]) -> _Census:
+    first, *rest = [part for part in parts if len(part.labels)] or parts[:1]
+    for other in rest:
+        mine, others = first, other
+        if _are_numbers(mine.labels) != _are_numbers(others.labels):
+            number, text = (mine, others) if _are_numbers(mine.labels) else (others, mine)
+            if not number.is_text:
+                raise InputError(
+                    f"{number.where} holds numbers as ids, {text.where} holds text; make them alike"
+                )
+            mine, others = (each._replace(labels=_text(each.labels)) for each in (mine, others))
+        labels = _union(mine.labels, others.labels)
+        counts = np.zeros(len(labels), dtype=np.int64)
+        for each in (mine, others):
+            counts[labels.get_indexer(each.labels)] += each.counts
+        first = _Census(labels, counts, first.is_text and other.is_text, first.where)
+    return first
+
+
+def _checked(census: _Census) -> pd.Index:
+    labels = census.labels
+    if not len(labels):
+        raise InputError("the table has no rows, so there is no synapse in it")
+    if not _are_numbers(labels):
+        odd = next((label for label in labels if not isinstance(label, str)), None)
+        if odd is not None:
+            raise InputError(f"the id {odd!r} is neither a number nor text")
+    if len(labels) >= 2**31:
+        raise InputError(f"{len(labels):,} neurons are more than positions of 32 bits can tell")
+    return labels
+
+
+def _are_numbers(labels: pd.Index) -> bool:
+    return labels.dtype.kind in "iuf"
+
+
+def _text(labels: pd.Index) -> pd.Index:
+    return label_index(list(map(str, labels.tolist()))) if _are_numbers(labels) else labels
+
+
+def all_labels(folder: Path) -> pd.Index:
+    """Return the labels of a folder of partitions; a worker reads them once."""
+    path = folder / "labels.parquet"
+    return _labels_of(path, path.stat().st_mtime_ns)
+
+
+@lru_cache(maxsize=1)
+def _labels_of(path: Path, written: int) -> pd.Index:
+    return label_index(pd.read_parquet(path)["neuron"].to_numpy())
+
+
+# ------------------------------------------------------------------ rows to their partitions
+
+
+def _write_rows(
+    numbered: tuple[int, tuple[Piece, Any]], folder: Path, bounds: Sequence[int]
+) -> None:
+    """Write a piece's rows, encoded and sorted by partition."""
+    number, given = numbered
+    rows, labels = read(given), all_labels(folder)
+    found = rows.labels if _are_numbers(labels) else _text(rows.labels)
+    position = labels.get_indexer(found).astype(np.int32)
+    pre, post = position[rows.pre], position[rows.post]
+    part = np.searchsorted(bounds, post, side="right") - 1
+    order = np.argsort(part, kind="stable")
+    ends = np.cumsum(np.bincount(part, minlength=len(bounds) - 1))
+    save(
+        folder,
+        f"rows-{number:05}",
+        ends=np.concatenate([[0], ends]),
+        pre=pre[order],
+        post=post[order],
+        weights=_narrow(rows.weights)[order],
+    )
+
+
+def _compile(
+    part: Part, n: int, n_pieces: int, p: float, alpha: float
+) -> tuple[int, int, float, float, int, int, dict[str, int]]:
+    """Write a partition's CSR arrays, weights and costs; return what `Facts` sums."""
+    columns: list[list[NDArray]] = [[], [], []]
+    for number in range(n_pieces):
+        name = f"rows-{number:05}"
+        begin, end = load(part.folder / f"{name}.ends.npy")[part.number : part.number + 2]
+        for column, key in zip(columns, ("pre", "post", "weights"), strict=True):
+            column.append(load(part.folder / f"{name}.{key}.npy")[begin:end])
+    pre, post = (np.concatenate(column) for column in columns[:2])
+    weights = np.concatenate(columns[2], dtype=np.float64)
+    post = post - np.int32(part.begin)
+    columns.clear()
+    matrix, intake = canonical(
+        sparse.coo_array((weights, (post, pre)), shape=(part.end - part.begin, n))
+    )
+    costs = _costs(part, matrix, p, alpha)
+    post = np.repeat(np.arange(part.begin, part.end, dtype=np.int32), np.diff(matrix.indptr))
+    own = matrix.indices == post
+    initial_cost, own_cost = float(costs.sum()), float(costs[own].sum())
+    costs[own] = 0.0
+    sums = part.save(
+        indptr=matrix.indptr.astype(np.int64),
+        indices=matrix.indices.astype(np.int32, copy=False),
+        weights=_narrow(matrix.data),
+        costs=_narrow(costs),
+    )
+    number = int(np.count_nonzero(own))
+    return matrix.nnz, number, initial_cost, own_cost, intake.repeated, intake.zeros, sums
+
+
+def _costs(part: Part, matrix: sparse.csr_array, p: float, alpha: float) -> Array:
+    with np.errstate(over="ignore", under="ignore"):
+        costs = alpha * np.abs(matrix.data) ** p
+    bad = np.flatnonzero(~(np.isfinite(costs) & (costs >= _SMALLEST_NORMAL)))
+    if bad.size:
+        at = int(bad[0])
+        labels = all_labels(part.folder)
+        post = part.begin + int(np.searchsorted(matrix.indptr, at, side="right")) - 1
+        pair = f"{labels[matrix.indices[at]]!s} → {labels[post]!s}"
+        raise InputError(
+            f"the synapse {pair} of weight {matrix.data[at]} costs {costs[at]}, which a "
+            "floating-point number cannot hold; rescale the weights or choose another p"
+        )
+    return np.asarray(costs)
+
+
+def _narrow(values: Array) -> NDArray:
+    """Return the same numbers in the narrowest type that holds them exactly."""
+    for kind in _NARROW:
+        with np.errstate(over="ignore", invalid="ignore"):
+            narrow = values.astype(kind)
+        if np.array_equal(narrow, values):
+            return narrow
+    return values
