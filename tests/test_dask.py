@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from command_line import failure, run
 from scipy import sparse
 
 import graphbal as gb
@@ -236,6 +238,45 @@ def test_damaged_mixed_and_missing_files_are_named(tmp_path):
     damaged.write_bytes(content[:300] + bytes(600) + content[900:])
     with pytest.raises(gb.InputError, match=r"names.parquet: the file is damaged \(Corrupt snappy"):
         gb.distributed.balance(str(damaged))
+
+
+# ------------------------------------------------------------------ command line
+
+
+def test_the_command_writes_partitions_and_says_so(tmp_path):
+    rows, out = table(16, m=500, ids=NAMES), tmp_path / "out"
+    pattern = written(rows, tmp_path)
+    options = ("--engine", "dask", "--partitions", 3, "-o", out)
+    result = run("balance", pattern, *options, "--p", 1)
+    assert result.exit_code == 0, result.output
+    net = gb.SynapticNetwork.from_edges(rows, p=1)
+    assert f"{net.n_synapses} synapses" in result.stdout
+    assert "passes over 3 partitions" in result.stdout
+    assert {path.name for path in out.iterdir()} == {"potentials.parquet", "edges", "summary.json"}
+    expected = gb.balance(net, tol=1e-13)
+    facts = json.loads((out / "summary.json").read_text())
+    assert facts["source"] == pattern
+    assert facts["total_cost"] == pytest.approx(expected.total_cost, rel=1e-9)
+    assert facts["vanishing_synapses"] == np.count_nonzero(expected.topology.vanishing)
+    potentials = pd.read_parquet(out / "potentials.parquet").set_index("neuron")["potential"]
+    assert (potentials - expected.potentials).abs().max() <= 1e-9
+    assert json.loads(run("balance", pattern, *options, "--p", 1, "--json").stdout)["p"] == 1.0
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--workers", 2), "--workers is for --engine dask"),
+        (("--engine", "dask", "--fixed", 1), "--fixed needs all synapses in one process"),
+        (("--engine", "dask", "--neurons", 1), "--neurons needs all synapses in one process"),
+        (("--engine", "dask", "--solver", "osborne"), "--solver needs all synapses in one process"),
+        (("--engine", "dask", "--resume"), "--resume goes on with what -o DIR"),
+        (("--engine", "dask", "--weight", "size"), "edges-0.parquet: the table has no column"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_what_partitions_cannot_do_is_refused(options, message, tmp_path):
+    assert message in failure("balance", written(table(17), tmp_path), *options)
 
 
 # ------------------------------------------------------------------ interruptions

@@ -10,6 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from graphbal.cli._distributed import (
+    Cluster,
+    Memory,
+    Partitions,
+    Resume,
+    Scheduler,
+    Workers,
+    balance_partitions,
+)
 from graphbal.cli._input import Source, labels, reads_source
 from graphbal.cli._options import Alpha, AsJson, Fixed, NoFigures, Output, P, Quiet
 from graphbal.cli._output import write_csv, write_edges, write_figures, write_json
@@ -23,7 +32,7 @@ from graphbal.cli._words import (
     stage,
     table,
 )
-from graphbal.errors import ConvergenceWarning
+from graphbal.errors import ConvergenceWarning, InputError
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -38,6 +47,13 @@ class SolverName(StrEnum):
     NEWTON = "newton"
     OSBORNE = "osborne"
     CLOSED_FORM = "closed-form"
+
+
+class EngineName(StrEnum):
+    """Where the synapses are."""
+
+    LOCAL = "local"
+    DASK = "dask"
 
 
 class OnInfeasible(StrEnum):
@@ -61,6 +77,14 @@ def balance_command(
     on_infeasible: Annotated[
         OnInfeasible, typer.Option(help="Without a finite equilibrium: take the limit, or fail.")
     ] = OnInfeasible.LIMIT,
+    engine: Annotated[
+        EngineName, typer.Option(help="Synapses in this process, or in partitions on Dask.")
+    ] = EngineName.LOCAL,
+    scheduler: Scheduler = None,
+    workers: Workers = None,
+    memory: Memory = None,
+    partitions: Partitions = None,
+    resume: Resume = False,
     no_figures: NoFigures = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
@@ -69,12 +93,31 @@ def balance_command(
 
     Prints a summary. With -o DIR, writes potentials.csv, edges.csv (edges.parquet above a million
     synapses), summary.json, and three figures as PNG and SVG.
+
+    With --engine dask, SOURCE may be a folder of tables or a pattern in quotes; the files are
+    potentials.parquet, a file of edges for each partition, and summary.json.
     """
     import warnings
 
     shown = shows_stages(quiet)
     if output is not None:
         output.mkdir(parents=True, exist_ok=True)
+    cluster = Cluster(scheduler, workers, memory, partitions, resume)
+    if engine is EngineName.DASK:
+        refused = {"--fixed": fixed, "--solver": solver not in ("auto", "newton")}
+        balance_partitions(
+            *(source, cluster, refused, output),
+            p=p,
+            alpha=alpha,
+            tol=tol,
+            on_infeasible=on_infeasible.value,
+            quiet=quiet,
+            as_json=as_json,
+            shown=shown,
+        )
+        return
+    if cluster.given():
+        raise InputError(f"{cluster.given()[0]} is for --engine dask; give that too")
     with stage("reading", shown):
         from graphbal.balance import balance
 

@@ -7,6 +7,7 @@ nothing is lost with the worker that happened to hold it.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -110,6 +111,7 @@ def cluster(
             threads_per_worker=1,
             memory_limit=memory or "auto",
             dashboard_address=":0",
+            silence_logs=logging.CRITICAL,  # what goes wrong is raised, once
         )
     with local as address, Client(address):
         yield
