@@ -6,7 +6,13 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
-__all__ = ["gather_scatter", "laplacian_block", "reciprocal_sum", "within_components"]
+__all__ = [
+    "entries_above",
+    "gather_scatter",
+    "laplacian_block",
+    "reciprocal_sum",
+    "within_components",
+]
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy")
@@ -132,3 +138,34 @@ def within_components(
                 kept_indices[at] = j
                 at += 1
     return kept_costs, kept_indices, kept_indptr, own
+
+
+@njit(parallel=True, cache=True, nogil=True, error_model="numpy")
+def entries_above(
+    indptr: NDArray[np.integer],
+    indices: NDArray[np.integer],
+    values: NDArray[np.float64],
+    left: NDArray[np.float64],
+    right: NDArray[np.float64],
+    threshold: float,
+) -> tuple[NDArray[np.float64], NDArray[np.integer], NDArray[np.integer]]:
+    """Return the CSR arrays of the entries with ``left[i] * value * right[j] >= threshold``."""
+    n = indptr.size - 1
+    kept_indptr = np.zeros_like(indptr)
+    for i in prange(n):
+        number = 0
+        for e in range(indptr[i], indptr[i + 1]):
+            number += left[i] * values[e] * right[indices[e]] >= threshold
+        kept_indptr[i + 1] = number
+    for i in range(n):
+        kept_indptr[i + 1] += kept_indptr[i]
+    kept_values = np.empty(kept_indptr[n], dtype=np.float64)
+    kept_indices = np.empty(kept_indptr[n], dtype=indices.dtype)
+    for i in prange(n):
+        at = kept_indptr[i]
+        for e in range(indptr[i], indptr[i + 1]):
+            if at < kept_indptr[i + 1] and left[i] * values[e] * right[indices[e]] >= threshold:
+                kept_values[at] = values[e]
+                kept_indices[at] = indices[e]
+                at += 1
+    return kept_values, kept_indices, kept_indptr

@@ -15,6 +15,7 @@ from graphbal.engines.local import unsigned
 from graphbal.errors import InputError
 from graphbal.solvers import laplacian
 from graphbal.solvers._problem import WIDE, History, Problem, Report, Solution, span
+from graphbal.solvers.acceleration import accelerated, half_log_ratio
 from graphbal.solvers.annealing import annealed
 from graphbal.solvers.clusters import settle_clusters
 from graphbal.solvers.dense import DENSE_LIMIT, balance_dense
@@ -216,6 +217,9 @@ def _descend(
     if start is None and not base.any():
         state = _rank_one_start(problem, engine, state)
     error = 0.0 if settled else np.inf
+    crowded = problem.n_synapses > CROWDED * problem.n
+    if settings.linear == "cg" and crowded and not (settled or problem.affords_scrutiny):
+        state, error = accelerated(problem, engine, state, tol, settings.max_iterations, history)
     inner = 0
     converged = False
     while True:
@@ -252,9 +256,7 @@ def _descend(
 
 def _rank_one_start(problem: Problem, engine: Engine, state: State) -> State:
     """Move to q = ½ log(in/out), exact for rank-one costs, unless that costs more."""
-    both = (state.incoming > 0) & (state.outgoing > 0)
-    ratio = np.divide(state.incoming, state.outgoing, out=np.ones(problem.n), where=both)
-    moved = engine.at(problem.centred(0.5 * np.log(ratio)))
+    moved = engine.at(problem.centred(half_log_ratio(state)))
     return moved if moved.total_cost < state.total_cost else state
 
 

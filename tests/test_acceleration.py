@@ -1,0 +1,130 @@
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from oracles import exact_neuron_imbalance
+
+import graphbal as gb
+from graphbal import ensembles
+from graphbal.engines import local_engine
+from graphbal.engines._kernels import entries_above
+from graphbal.solvers import Newton, Problem
+from graphbal.solvers._problem import History
+from graphbal.solvers.acceleration import accelerated, strong_preconditioner
+
+LARGE = ensembles.connectome_like(14_000, 1_500_000)
+
+
+def problem_of(costs):
+    costs = sp.csr_array(costs)
+    return Problem(costs, np.zeros(costs.shape[0], dtype=int), 1)
+
+
+def accelerate(problem, tol=1e-9, max_steps=100):
+    engine, history = problem.engine(), History("newton", None)
+    state, error = accelerated(
+        problem, engine, engine.at(np.zeros(problem.n)), tol, max_steps, history
+    )
+    return problem.centred(state.q), state, error, engine.n_passes
+
+
+def exact_potentials(problem):
+    net = gb.SynapticNetwork.from_scipy(problem.costs, p=1)
+    return gb.balance(net, tol=1e-13, solver=Newton("direct")).h
+
+
+def random_costs(n, degree, sigma, seed=0):
+    net = ensembles.erdos_renyi(n, degree, weights=ensembles.LogNormal(sigma), seed=seed, p=1)
+    costs = net.costs.tolil()
+    costs[np.arange(n), (np.arange(n) + 1) % n] = 1.0
+    return sp.csr_array(costs)
+
+
+@pytest.mark.parametrize("p", [1, 2])
+def test_a_large_connectome_is_balanced_in_sixteen_passes(p):
+    net = gb.SynapticNetwork(LARGE.weights, LARGE.neurons, p=p)
+    eq = gb.balance(net)
+    assert eq.converged
+    assert eq.stats["edge_passes"] <= 16
+    assert exact_neuron_imbalance(net, eq.h) <= 1e-9
+    thorough = gb.balance(net, tol=1e-13, solver=Newton("cg"))
+    np.testing.assert_allclose(p * eq.h, p * thorough.h, rtol=0, atol=1e-8)
+    assert len(eq.stats["history"]) == len(eq.stats["cost_history"])
+
+
+@pytest.mark.parametrize("sigma", [0.5, 2.0, 4.0])
+def test_the_error_is_not_underestimated(sigma):
+    problem = problem_of(random_costs(600, 30, sigma))
+    q, state, error, _ = accelerate(problem, tol=1e-8)
+    if error < np.inf:
+        assert state.neuron_imbalance <= 1e-8
+        assert error <= 1e-7
+        assert np.abs(q - exact_potentials(problem)).max() <= 2 * error
+    else:
+        assert sigma == 4.0
+
+
+def test_where_progress_is_slow_it_stops_without_raising_the_cost():
+    n = 3000  # a band around a ring: many synapses a neuron, but a diameter of hundreds
+    rows = np.repeat(np.arange(n), 10)
+    columns = (rows + np.tile([-5, -4, -3, -2, -1, 1, 2, 3, 4, 5], n)) % n
+    costs = np.random.default_rng(0).lognormal(sigma=1.0, size=rows.size)
+    problem = problem_of(sp.coo_array((costs, (rows, columns)), shape=(n, n)))
+    _, state, error, n_passes = accelerate(problem)
+    assert error == np.inf
+    assert n_passes <= 60
+    assert state.total_cost < costs.sum()
+
+
+def test_a_balanced_network_stays_as_it_is():
+    costs = random_costs(300, 20, 1.0)
+    problem = problem_of(costs + costs.T)
+    q, state, _, _ = accelerate(problem)
+    assert np.abs(q).max() <= 1e-15
+    assert state.neuron_imbalance <= 1e-15
+
+
+def test_steps_are_limited():
+    problem = problem_of(random_costs(600, 30, 1.0))
+    _, _, error, n_passes = accelerate(problem, max_steps=3)
+    assert error == np.inf
+    assert n_passes == 4
+
+
+def test_a_large_network_that_resists_is_handed_on():
+    blocks = 40  # dense blocks in a chain, joined by single pairs
+    size = 170
+    rng = np.random.default_rng(0)
+    parts = [sp.csr_array(rng.lognormal(size=(size, size))) for _ in range(blocks)]
+    costs = sp.block_diag(parts, format="lil")
+    costs.setdiag(0)
+    for k in range(1, blocks):
+        a, b = k * size - 1, k * size
+        costs[a, b], costs[b, a] = 3e-2, 1e-2
+    net = gb.SynapticNetwork.from_scipy(sp.csr_array(costs), p=1)
+    assert net.n_synapses > 1_000_000
+    eq = gb.balance(net)
+    assert eq.converged
+    assert exact_neuron_imbalance(net, eq.h) <= 1e-9
+    # Each pair alone joins what is on either side of it, so its flows must be equal.
+    cuts = np.arange(1, blocks) * size
+    np.testing.assert_allclose(eq.h[cuts - 1] - eq.h[cuts], 0.5 * np.log(3.0), rtol=0, atol=1e-8)
+
+
+def test_the_preconditioner_is_symmetric_and_positive():
+    problem = problem_of(random_costs(200, 20, 3.0))
+    q = 0.3 * np.random.default_rng(1).standard_normal(200)
+    state = local_engine(problem.costs).at(q)
+    precondition = strong_preconditioner(problem, state)
+    inverse = np.array([precondition(state, column) for column in np.diag(1 / state.through)]).T
+    np.testing.assert_allclose(inverse, inverse.T, rtol=1e-12, atol=1e-15)
+    assert np.linalg.eigvalsh(inverse).min() > 0
+
+
+def test_entries_above_are_those_of_the_dense_matrix():
+    rng = np.random.default_rng(2)
+    matrix = sp.random_array((50, 50), density=0.3, rng=rng, format="csr")
+    left, right = rng.random(50), rng.random(50)
+    arrays = entries_above(matrix.indptr, matrix.indices, matrix.data, left, right, 0.2)
+    dense = matrix.toarray()
+    expected = np.where(left[:, None] * dense * right >= 0.2, dense, 0.0)
+    np.testing.assert_array_equal(sp.csr_array(arrays, shape=(50, 50)).toarray(), expected)
