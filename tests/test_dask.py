@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
@@ -224,6 +225,16 @@ def test_bad_input_is_one_error_that_names_the_place(change, message, tmp_path):
         gb.distributed.balance(pattern, npartitions=2)
 
 
+def test_a_cluster_that_makes_no_sense_is_refused():
+    for arguments, message in (
+        ({"memory": "lots"}, "memory is 'lots'"),
+        ({"scheduler": "tcp://127.0.0.1:1", "workers": 2}, "has its own workers"),
+        ({"scheduler": "nowhere"}, "no Dask scheduler answers at nowhere"),
+    ):
+        with pytest.raises(gb.InputError, match=message), gb.distributed.cluster(**arguments):
+            pass
+
+
 def test_damaged_mixed_and_missing_files_are_named(tmp_path):
     pattern = written(table(11), tmp_path)
     with pytest.raises(gb.InputError, match=r"no-such.*: there is no such file"):
@@ -335,6 +346,27 @@ def test_a_checkpoint_of_another_run_or_a_damaged_one_is_refused(tmp_path):
     with pytest.raises(gb.GraphbalError, match=r"part-00001.costs.npy: .*is damaged"):
         gb.distributed.balance(pattern, folder=folder, npartitions=3, resume=True)
     victim.write_bytes(whole)
+    eq = gb.distributed.balance(pattern, folder=folder, npartitions=3, resume=True)
+    assert_balanced_as(rows, eq)
+
+
+@pytest.mark.parametrize("writes", [8, 20, 31])
+def test_a_full_disk_is_named_and_costs_nothing_but_the_rest(writes, tmp_path, monkeypatch):
+    """It fills up while rows are sorted, partitions compiled, or potentials recorded."""
+    monkeypatch.setattr(_checkpoint, "INTERVAL", 0.0)
+    rows, folder = table(18, m=700), tmp_path / "work"
+    pattern, left = written(rows, tmp_path), [writes]
+
+    def fsync(file):
+        left[0] -= 1
+        if left[0] < 0:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr("graphbal.io.os.fsync", fsync)
+        with pytest.raises(gb.GraphbalError, match=r"work/.*np[yz]: No space left on device"):
+            gb.distributed.balance(pattern, folder=folder, npartitions=3)
+    assert not list(folder.glob("*.part"))
     eq = gb.distributed.balance(pattern, folder=folder, npartitions=3, resume=True)
     assert_balanced_as(rows, eq)
 

@@ -14,10 +14,9 @@ from numpy.typing import NDArray
 
 from graphbal.distributed._partitions import Facts, Partitions, all_labels
 from graphbal.distributed._sources import Piece
-from graphbal.distributed._store import verify
+from graphbal.distributed._store import verify, writing
 from graphbal.distributed._tasks import mapped
 from graphbal.errors import GraphbalError, InputError
-from graphbal.io import replacing
 from graphbal.network import Intake
 
 __all__ = ["Checkpoint"]
@@ -25,6 +24,8 @@ __all__ = ["Checkpoint"]
 Array = NDArray[np.float64]
 
 _VERSION = 1
+# What only lives as long as a pass or a stage.
+_PASSING = ("rows-*.npy", "shared-*.npy", "part-*.view-*.npy", ".*.part")
 # Seconds between two records of the potentials.
 INTERVAL = 60.0
 
@@ -55,7 +56,10 @@ class Checkpoint:
         self.folder.mkdir(parents=True, exist_ok=True)
         for path in (self._manifest, self._potentials, self.folder / "labels.parquet"):
             path.unlink(missing_ok=True)
-        for pattern in ("part-*.npy", "rows-*.npy", "shared-*.npy", ".*.part"):
+        self._remove("part-*.npy", *_PASSING)
+
+    def _remove(self, *patterns: str) -> None:
+        for pattern in patterns:
             for path in self.folder.glob(pattern):
                 path.unlink()
 
@@ -68,7 +72,7 @@ class Checkpoint:
             "facts": partitions.facts._asdict() | {"intake": asdict(partitions.facts.intake)},
             "sums": partitions.sums,
         }
-        with replacing(self._manifest) as file:
+        with writing(self._manifest) as file:
             file.write(json.dumps(record).encode())
 
     def partitions(self) -> Partitions | None:
@@ -98,6 +102,7 @@ class Checkpoint:
             Facts(**(facts | {"intake": Intake(**facts["intake"])})),
             record["sums"],
         )
+        self._remove(*_PASSING)
         sums: dict[str, dict[str, int]] = {}
         for name, value in partitions.sums.items():
             sums.setdefault(name.partition(".")[0], {})[name] = value
@@ -109,7 +114,7 @@ class Checkpoint:
         now = time.monotonic()
         if cost < self._best and now - self._written >= INTERVAL:
             self._best, self._written = cost, now
-            with replacing(self._potentials) as file:
+            with writing(self._potentials) as file:
                 np.savez(file, version=_VERSION, q=q)
 
     def potentials(self) -> Array | None:

@@ -24,10 +24,9 @@ from graphbal.distributed._components import components_of
 from graphbal.distributed._partitions import Part, Partitions, all_labels, compiled_partitions
 from graphbal.distributed._problem import PartitionedProblem, limit_problem
 from graphbal.distributed._sources import pieces_of
-from graphbal.distributed._store import load
+from graphbal.distributed._store import load, writing
 from graphbal.distributed._tasks import cluster
 from graphbal.errors import ConvergenceWarning, InfeasibleError, InputError
-from graphbal.io import replacing
 from graphbal.solvers import Newton, Solution
 from graphbal.solvers._problem import relative_imbalance
 from graphbal.solvers.annealing import annealed
@@ -185,8 +184,8 @@ class PartitionedEquilibrium:
 
         Raises
         ------
-        OSError
-            If a file cannot be written.
+        GraphbalError
+            If a file cannot be written; the message names it.
         """
         folder = Path(folder).absolute()
         (folder / "edges").mkdir(parents=True, exist_ok=True)
@@ -197,7 +196,7 @@ class PartitionedEquilibrium:
                 "component": self.component_numbers,
             }
         )
-        with replacing(folder / "potentials.parquet") as file:
+        with writing(folder / "potentials.parquet") as file:
             neurons.to_parquet(file, index=False)
         with cluster():
             written = self.partitions.mapped(
@@ -429,6 +428,6 @@ def _write_edges(part: Part, path: Path, folder: Path, p: float, alpha: float) -
         }
     )
     name = f"{part.name}.parquet"
-    with replacing(folder / name) as file:
+    with writing(folder / name) as file:
         parquet.write_table(table, file)
     return name

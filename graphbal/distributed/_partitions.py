@@ -22,10 +22,9 @@ from graphbal.convert.labels import label_index
 from graphbal.convert.matrices import canonical
 from graphbal.convert.tables import _union
 from graphbal.distributed._sources import Piece, read
-from graphbal.distributed._store import load, save
+from graphbal.distributed._store import load, save, writing
 from graphbal.distributed._tasks import mapped, reduced, shared
 from graphbal.errors import InputError
-from graphbal.io import replacing
 from graphbal.network import Intake
 
 __all__ = ["Facts", "Part", "Partitions", "all_labels", "compiled_partitions"]
@@ -144,7 +143,7 @@ def compiled_partitions(
     bounds = (0, *np.unique(ends[ends < n]).tolist(), n)
 
     path = folder / "labels.parquet"
-    with replacing(path) as file:
+    with writing(path) as file:
         pd.DataFrame({"neuron": labels}).to_parquet(file)
     mapped(_write_rows, enumerate(pieces), folder, bounds)
     partitions = Partitions(folder, labels, bounds, Facts(0, 0, 0.0, 0.0, Intake()), {})

@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from graphbal.distributed._partitions import Part, Partitions
 from graphbal.distributed._store import load
-from graphbal.engines.dask import DaskEngine
 from graphbal.engines.local import Engine, State
 from graphbal.solvers._problem import MODERATE_RANGE, Problem
 
@@ -75,6 +74,8 @@ class PartitionedProblem:
 
     def engine(self) -> Engine:
         """Return the edge passes over these costs."""
+        from graphbal.engines.dask import DaskEngine  # which imports from this package
+
         if self.watch is None or self.exponent != 1.0:
             return DaskEngine(self.partitions, self.costs)
         tell = self.watch

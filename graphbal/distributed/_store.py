@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,7 +14,7 @@ from numpy.typing import NDArray
 from graphbal.errors import GraphbalError
 from graphbal.io import replacing
 
-__all__ = ["checksum", "load", "save", "verify"]
+__all__ = ["checksum", "load", "save", "verify", "writing"]
 
 
 def save(folder: Path, name: str, **arrays: NDArray) -> dict[str, int]:
@@ -19,13 +22,20 @@ def save(folder: Path, name: str, **arrays: NDArray) -> dict[str, int]:
     sums = {}
     for key, array in arrays.items():
         path = folder / f"{name}.{key}.npy"
-        try:
-            with replacing(path) as file:
-                np.save(file, array, allow_pickle=False)
-        except OSError as error:
-            raise GraphbalError(f"{path}: {error.strerror or error}") from error
+        with writing(path) as file:
+            np.save(file, array, allow_pickle=False)
         sums[path.name] = checksum(array)
     return sums
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[IO[bytes]]:
+    """Open a file that takes its place when it is complete; a full disk is told by its name."""
+    try:
+        with replacing(path) as file:
+            yield file
+    except OSError as error:
+        raise GraphbalError(f"{path}: {error.strerror or error}") from error
 
 
 def load(path: Path) -> NDArray:

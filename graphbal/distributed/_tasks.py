@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import CancelledError
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from uuid import uuid4
 import numpy as np
 from numpy.typing import NDArray
 
-from graphbal.errors import GraphbalError
+from graphbal.errors import GraphbalError, InputError
 
 __all__ = ["cluster", "mapped", "reduced", "shared", "total"]
 
@@ -104,17 +105,35 @@ def cluster(
     if scheduler is None and workers is None and memory is None and _is_chosen():
         yield
         return
+    if scheduler is not None and (workers is not None or memory is not None):
+        raise InputError("a running cluster has its own workers; leave out workers and memory")
     local: Any = nullcontext(scheduler)
     if scheduler is None:
         local = LocalCluster(
             n_workers=workers,
             threads_per_worker=1,
-            memory_limit=memory or "auto",
+            memory_limit=_bytes(memory),
             dashboard_address=":0",
             silence_logs=logging.CRITICAL,  # what goes wrong is raised, once
         )
-    with local as address, Client(address):
-        yield
+    with local as address:
+        try:
+            client = Client(address)
+        except (OSError, ValueError) as error:
+            raise InputError(f"no Dask scheduler answers at {scheduler}") from error
+        with client:
+            yield
+
+
+def _bytes(memory: str | None) -> int | str:
+    from dask.utils import parse_bytes
+
+    if memory is None:
+        return "auto"
+    try:
+        return int(parse_bytes(memory))
+    except ValueError as error:
+        raise InputError(f"memory is {memory!r}; write it as in '4GB'") from error
 
 
 def _is_chosen() -> bool:
@@ -149,6 +168,10 @@ def _computed(tasks: list[Any]) -> list[Any]:
         raise GraphbalError(
             "workers died again and again on the same task, perhaps for lack of memory; give them "
             "more, or use more partitions"
+        ) from error
+    except CancelledError as error:
+        raise GraphbalError(
+            "the scheduler of the cluster is gone; a run with a folder can be resumed"
         ) from error
 
 
