@@ -26,8 +26,8 @@ Array = NDArray[np.float64]
 _VERSION = 1
 # What only lives as long as a pass or a stage.
 _PASSING = ("rows-*.npy", "shared-*.npy", "part-*.view-*.npy", ".*.part")
-# Seconds between two records of the potentials.
-INTERVAL = 60.0
+# Time between two records of the potentials, in units of what one takes.
+INTERVAL = 20.0
 
 
 class Checkpoint:
@@ -40,7 +40,7 @@ class Checkpoint:
     def __init__(self, folder: Path, source: dict[str, Any]) -> None:
         self.folder = folder
         self.source = source
-        self._written = time.monotonic()
+        self._due = -np.inf
         self._best = np.inf
 
     @property
@@ -111,11 +111,13 @@ class Checkpoint:
 
     def watch(self, q: Array, cost: float) -> None:
         """Record potentials that are the best so far, unless others were a short while ago."""
+        begun = time.monotonic()
+        if cost >= self._best or begun < self._due:
+            return
+        with writing(self._potentials) as file:
+            np.savez(file, version=_VERSION, q=q)
         now = time.monotonic()
-        if cost < self._best and now - self._written >= INTERVAL:
-            self._best, self._written = cost, now
-            with writing(self._potentials) as file:
-                np.savez(file, version=_VERSION, q=q)
+        self._best, self._due = cost, now + INTERVAL * (now - begun)
 
     def potentials(self) -> Array | None:
         """Return the potentials recorded last, or None."""

@@ -1,0 +1,1 @@
+"""Runs that are killed on purpose: ``python -m benchmarks.faults``."""

@@ -1,0 +1,134 @@
+"""``python -m benchmarks.faults [-n N] [--seed S] [--synapses M]``: balance while processes die.
+
+Each repetition balances a table in partitions with two worker processes. At three random moments
+SIGKILL is sent to a worker, at a fourth to the driver, whose run is then resumed. Whatever happens,
+every file under its own name must be whole, and the potentials those of an undisturbed run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import psutil
+
+from graphbal import ensembles
+
+TOLERANCE = 1e-9
+PARTITIONS = 12
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.faults", description=__doc__)
+    parser.add_argument("-n", type=int, default=20, metavar="N", help="repetitions")
+    parser.add_argument("--seed", type=int, default=0, help="of the moments")
+    parser.add_argument("--synapses", type=int, default=1_000_000)
+    chosen = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="graphbal-faults-") as name:
+        folder = Path(name)
+        _write_table(folder / "edges", chosen.synapses)
+        begun = time.monotonic()
+        driver = _start(folder, folder / "calm")
+        _wait_for_work(driver, folder / "calm")
+        working = time.monotonic()
+        assert driver.wait() == 0
+        duration = time.monotonic() - working
+        print(f"undisturbed: {time.monotonic() - begun:.1f} s, {duration:.1f} s of it work")
+        calm = pd.read_parquet(folder / "calm" / "potentials.parquet")["potential"]
+        worst = 0.0
+        for k in range(chosen.n):
+            rng = np.random.default_rng([chosen.seed, k])
+            killed = _run_amid_kills(folder, folder / f"run-{k}", duration, rng)
+            found = pd.read_parquet(folder / f"run-{k}" / "potentials.parquet")["potential"]
+            difference = float((found - calm).abs().max())
+            worst = max(worst, difference)
+            print(
+                f"repetition {k}: killed {', '.join(killed)}; |Δh| ≤ {difference:.1e}", flush=True
+            )
+        print(f"{chosen.n} repetitions, |Δh| ≤ {worst:.1e} (at most {TOLERANCE:.0e} is asked for)")
+        sys.exit(not worst <= TOLERANCE)
+
+
+def _write_table(folder: Path, n_synapses: int) -> None:
+    folder.mkdir()
+    rows = ensembles.connectome_like(n_synapses // 50, n_synapses, seed=0).edges()
+    rows = rows[["pre", "post", "weight"]].sample(frac=1, random_state=0)
+    for k in range(4):
+        rows.iloc[k::4].to_parquet(folder / f"edges-{k}.parquet")
+
+
+def _start(folder: Path, output: Path, *options: str) -> subprocess.Popen:
+    command = [sys.executable, "-m", "graphbal", "balance", str(folder / "edges"), *options]
+    command += ["--engine", "dask", "--workers", "2", "--memory", "1GB", "-o", str(output)]
+    # Far below what is asked for here, so that two ways to the same potentials can be compared.
+    command += ["--partitions", str(PARTITIONS), "--tol", "1e-11", "--quiet"]
+    return subprocess.Popen(command)
+
+
+def _wait_for_work(driver: subprocess.Popen, output: Path) -> None:
+    """Wait until there are workers, and files of theirs."""
+    while driver.poll() is None:
+        if len(_workers(driver)) == 2 and any(output.rglob("*.npy")):
+            return
+        time.sleep(0.02)
+
+
+def _workers(driver: subprocess.Popen) -> list[psutil.Process]:
+    found = []
+    for child in psutil.Process(driver.pid).children():
+        try:
+            if any("spawn_main" in word for word in child.cmdline()):
+                found.append(child)
+        except psutil.Error:  # gone meanwhile
+            continue
+    return found
+
+
+def _run_amid_kills(
+    folder: Path, output: Path, duration: float, rng: np.random.Generator
+) -> list[str]:
+    """Run to the end; return who was killed when, in seconds of work."""
+    moments = np.sort(rng.uniform(0, duration, 4))
+    victims = rng.permutation(["worker"] * 3 + ["driver"]).tolist()
+    killed = []
+    driver = _start(folder, output)
+    _wait_for_work(driver, output)
+    before, since = 0.0, time.monotonic()
+    for moment, victim in zip(moments, victims, strict=True):
+        while driver.poll() is None and before + time.monotonic() - since < moment:
+            time.sleep(0.01)
+        if driver.poll() is not None:
+            break
+        workers = _workers(driver)
+        if victim == "driver":
+            driver.kill()
+            driver.wait()
+            psutil.wait_procs(workers, timeout=30)
+            _require_whole(output)
+            driver = _start(folder, output, "--resume")
+            _wait_for_work(driver, output)
+            before, since = moment, time.monotonic()
+        elif workers:
+            workers[rng.integers(len(workers))].kill()
+        killed.append(f"{victim} at {moment:.1f} s")
+    assert driver.wait() == 0, f"the run in {output} failed"
+    return killed or ["nobody: it was over"]
+
+
+def _require_whole(output: Path) -> None:
+    """Read every file that bears its own name."""
+    for path in output.rglob("*.npy"):
+        if not path.name.startswith("shared-"):  # of one pass, read by nobody afterwards
+            np.load(path)
+    for path in output.rglob("*.parquet"):
+        pd.read_parquet(path)
+
+
+if __name__ == "__main__":
+    main()
