@@ -7,6 +7,7 @@ import graphbal as gb
 from graphbal import ensembles
 from graphbal.engines import local_engine
 from graphbal.engines._kernels import entries_above
+from graphbal.engines.local import unsigned
 from graphbal.solvers import Newton, Problem
 from graphbal.solvers._problem import History
 from graphbal.solvers.acceleration import accelerated, strong_preconditioner
@@ -124,7 +125,8 @@ def test_entries_above_are_those_of_the_dense_matrix():
     rng = np.random.default_rng(2)
     matrix = sp.random_array((50, 50), density=0.3, rng=rng, format="csr")
     left, right = rng.random(50), rng.random(50)
-    arrays = entries_above(matrix.indptr, matrix.indices, matrix.data, left, right, 0.2)
+    indptr, indices = unsigned(matrix.indptr), unsigned(matrix.indices)
+    arrays = entries_above(indptr, indices, matrix.data, left, right, 0.2)
     dense = matrix.toarray()
     expected = np.where(left[:, None] * dense * right >= 0.2, dense, 0.0)
     np.testing.assert_array_equal(sp.csr_array(arrays, shape=(50, 50)).toarray(), expected)

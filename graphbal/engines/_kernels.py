@@ -142,29 +142,30 @@ def within_components(
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy")
 def entries_above(
-    indptr: NDArray[np.integer],
-    indices: NDArray[np.integer],
+    indptr: NDArray[np.unsignedinteger],
+    indices: NDArray[np.unsignedinteger],
     values: NDArray[np.float64],
     left: NDArray[np.float64],
     right: NDArray[np.float64],
     threshold: float,
 ) -> tuple[NDArray[np.float64], NDArray[np.integer], NDArray[np.integer]]:
-    """Return the CSR arrays of the entries with ``left[i] * value * right[j] >= threshold``."""
+    """Return the CSR arrays of the entries with ``value * right[j] >= threshold / left[i]``."""
     n = indptr.size - 1
-    kept_indptr = np.zeros_like(indptr)
+    kept_indptr = np.zeros(n + 1, dtype=np.int64)
     for i in prange(n):
+        enough = threshold / left[i]
         number = 0
         for e in range(indptr[i], indptr[i + 1]):
-            number += left[i] * values[e] * right[indices[e]] >= threshold
+            number += values[e] * right[indices[e]] >= enough
         kept_indptr[i + 1] = number
-    for i in range(n):
-        kept_indptr[i + 1] += kept_indptr[i]
+    kept_indptr = np.cumsum(kept_indptr)
     kept_values = np.empty(kept_indptr[n], dtype=np.float64)
-    kept_indices = np.empty(kept_indptr[n], dtype=indices.dtype)
+    kept_indices = np.empty(kept_indptr[n], dtype=np.int64)
     for i in prange(n):
+        enough = threshold / left[i]
         at = kept_indptr[i]
         for e in range(indptr[i], indptr[i + 1]):
-            if at < kept_indptr[i + 1] and left[i] * values[e] * right[indices[e]] >= threshold:
+            if values[e] * right[indices[e]] >= enough:
                 kept_values[at] = values[e]
                 kept_indices[at] = indices[e]
                 at += 1

@@ -11,6 +11,9 @@ __all__ = ["clusters_of_strong_synapses"]
 Array = NDArray[np.float64]
 Index = NDArray[np.integer]
 
+# Strong inputs of a neuron that are looked at before all others.
+FEW = 4
+
 
 @njit(cache=True, error_model="numpy")
 def clusters_of_strong_synapses(
@@ -63,6 +66,16 @@ def _root(parent: NDArray[np.int32], i: int) -> int:
 
 
 @njit(cache=True, error_model="numpy")
+def _join(parent: NDArray[np.int32], i: int, j: int) -> bool:
+    """Join the parts of i and j; say whether they were two."""
+    a, b = _root(parent, i), _root(parent, j)
+    if a == b:
+        return False
+    parent[max(a, b)] = min(a, b)
+    return True
+
+
+@njit(cache=True, error_model="numpy")
 def _linked(
     indptr: Index, indices: Index, costs: Array, gain: Array, weak: Array, fewest: int
 ) -> tuple[int, NDArray[np.int32]]:
@@ -77,21 +90,27 @@ def _linked(
     for i in range(n):
         parent[i] = i
     n_parts = n
-    for few in (4, -1):
+    # Collected first and joined then, so that one row's memory is waited for beside the next one's.
+    few = np.empty((n, FEW), dtype=np.int32)
+    for i in range(n):
+        found = 0
+        for e in range(indptr[i], indptr[i + 1]):
+            j = indices[e]
+            if costs[e] * gain[j] / gain[i] >= max(weak[i], weak[j]):
+                few[i, found] = j
+                found += 1
+                if found == FEW:
+                    break
+        few[i, found:] = i
+    for i in range(n):
+        for k in range(FEW):
+            n_parts -= _join(parent, i, few[i, k])
+    if n_parts > fewest:
         for i in range(n):
-            found = 0
             for e in range(indptr[i], indptr[i + 1]):
                 j = indices[e]
                 if costs[e] * gain[j] / gain[i] >= max(weak[i], weak[j]):
-                    a, b = _root(parent, i), _root(parent, j)
-                    if a != b:
-                        parent[max(a, b)] = min(a, b)
-                        n_parts -= 1
-                    found += 1
-                    if found == few:
-                        break
-        if n_parts <= fewest:
-            break
+                    _join(parent, i, j)
     labels = np.empty(n, dtype=np.int32)
     n_labels = 0
     for i in range(n):

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from scipy import linalg, sparse
 
 from graphbal.engines import Engine, State, local_engine
+from graphbal.engines.local import unsigned
 from graphbal.solvers._problem import SMALLEST, WIDE, History, Problem, span
 
 __all__ = ["accelerated", "half_log_ratio", "strong_preconditioner"]
@@ -133,7 +134,8 @@ def _strongest(costs: sparse.csr_array, state: State) -> sparse.csr_array:
     post = np.searchsorted(costs.indptr, sample, side="right") - 1
     strengths = costs.data[sample] * left[post] * right[costs.indices[sample]]
     threshold = np.quantile(strengths, 1 - STRONG)
-    arrays = entries_above(costs.indptr, costs.indices, costs.data, left, right, threshold)
+    indptr, indices = unsigned(costs.indptr), unsigned(costs.indices)
+    arrays = entries_above(indptr, indices, costs.data, left, right, threshold)
     return sparse.csr_array(arrays, shape=costs.shape)
 
 
