@@ -125,6 +125,18 @@ def test_costs_over_many_orders_of_magnitude_are_approached_in_stages():
     assert np.abs(eq.h - gb.balance(net).h).max() <= 1e-5
 
 
+@pytest.mark.parametrize("thread", [1e-4, 1e-12])
+def test_parts_that_hang_on_by_a_thread_are_balanced_as_a_whole(thread):
+    """Two cliques, between which all that flows is what the threads carry."""
+    left, right = table(19, n=30, m=600), table(20, n=30, m=600)
+    right[["pre", "post"]] += 30
+    threads = pd.DataFrame({"pre": [3, 41], "post": [40, 7], "weight": [50 * thread, thread]})
+    rows = pd.concat([left, right, threads], ignore_index=True)
+    eq = gb.balance(frames.from_pandas(rows, npartitions=4))
+    assert eq.stats["clusters"] == 2
+    assert_balanced_as(rows, eq)
+
+
 # ------------------------------------------------------------------ components
 
 

@@ -20,6 +20,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from graphbal.distributed import _checkpoint
+from graphbal.distributed._clusters import contracted, strong_clusters
 from graphbal.distributed._components import components_of
 from graphbal.distributed._partitions import Part, Partitions, all_labels, compiled_partitions
 from graphbal.distributed._problem import PartitionedProblem, limit_problem
@@ -30,6 +31,7 @@ from graphbal.errors import ConvergenceWarning, InfeasibleError, InputError
 from graphbal.solvers import Newton, Solution
 from graphbal.solvers._problem import relative_imbalance
 from graphbal.solvers.annealing import annealed
+from graphbal.solvers.clusters import settle_clusters
 from graphbal.solvers.newton import _descend
 
 __all__ = ["PartitionedEquilibrium", "balance"]
@@ -289,7 +291,7 @@ def balance(
     -----
     Newton's method with conjugate gradients preconditioned by the diagonal, as on one machine
     (`graphbal.solvers.Newton`). Per pass each partition is read once, 5 to 12 bytes a synapse, and
-    gives back 8 bytes a neuron, summed in a tree. Weakly attached parts are not treated apart.
+    gives back 8 bytes a neuron, summed in a tree.
 
     Examples
     --------
@@ -381,11 +383,16 @@ def _solved(
     settings = Newton("cg", max_linear_iterations=_PATIENCE)
     with _reporting(progress, tol) as report:
 
-        def solve(problem: Any, start: Array | None, tol: float) -> Solution:
-            return _descend(problem, start, tol, False, settings, report)
+        def descend(problem: Any, start: Array | None, tol: float, settled: bool) -> Solution:
+            return _descend(problem, start, tol, settled, settings, report)
+
+        def settle(problem: Any, start: Array | None, tol: float) -> Solution:
+            return settle_clusters(
+                descend, Newton().solve, problem, start, tol, strong_clusters, contracted
+            )
 
         given: Any = problem
-        return annealed(solve, given, start, tol)
+        return annealed(settle, given, start, tol)
 
 
 def _message(solution: Solution, neuron_imbalance: float, tol: float, vanishing: int) -> str:

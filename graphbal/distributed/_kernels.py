@@ -10,7 +10,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["colour", "degrees", "gather_scatter_rows", "reach", "reach_back"]
+__all__ = ["colour", "degrees", "gather_scatter_rows", "join", "link", "reach", "reach_back"]
 
 # Sweeps over a partition before others hear of what it found.
 _PATIENCE = 20
@@ -149,3 +149,48 @@ def reach_back(
                     changed = True
         if not changed:
             break
+
+
+@njit(cache=True, nogil=True)
+def _root(parent: NDArray[np.int32], i: int) -> int:
+    while parent[i] != i:
+        parent[i] = parent[parent[i]]
+        i = parent[i]
+    return i
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def link(
+    begin: int,
+    indptr: NDArray[np.int64],
+    indices: NDArray[np.int32],
+    costs: NDArray,
+    gain: NDArray[np.float64],
+    weak: NDArray[np.float64],
+    parent: NDArray[np.int32],
+) -> None:
+    """Join the neurons of each synapse that is not weak, that is, below weak[i] or weak[j].
+
+    Each neuron of `parent` comes out with the smallest of its part.
+    """
+    for row in range(indptr.size - 1):
+        i = begin + row
+        for e in range(indptr[row], indptr[row + 1]):
+            j = indices[e]
+            if costs[e] > 0 and costs[e] * gain[j] / gain[i] >= max(weak[i], weak[j]):
+                a, b = _root(parent, i), _root(parent, j)
+                if a != b:
+                    parent[max(a, b)] = min(a, b)
+    for i in range(parent.size):
+        parent[i] = _root(parent, i)
+
+
+@njit(cache=True, nogil=True)
+def join(other: NDArray[np.int32], parent: NDArray[np.int32]) -> None:
+    """Join what another forest joins."""
+    for i in range(parent.size):
+        a, b = _root(parent, i), _root(parent, other[i])
+        if a != b:
+            parent[max(a, b)] = min(a, b)
+    for i in range(parent.size):
+        parent[i] = _root(parent, i)

@@ -72,6 +72,11 @@ class PartitionedProblem:
         """Number of neurons of each component."""
         return np.bincount(self.components, minlength=self.n_components)
 
+    @cached_property
+    def in_degrees(self) -> NDArray[np.int64]:
+        """Number of synapses of positive cost onto each neuron."""
+        return np.concatenate(self.partitions.mapped(_in_degrees, self.base, self.kept))
+
     def engine(self) -> Engine:
         """Return the edge passes over these costs."""
         from graphbal.engines.dask import DaskEngine  # which imports from this package
@@ -149,6 +154,12 @@ def _write_kept(part: Part, path: Path) -> int:
     vanishing = (own != components[indices]) & (costs > 0)
     part.save(kept=np.where(vanishing, costs.dtype.type(0), costs))
     return int(np.count_nonzero(vanishing))
+
+
+def _in_degrees(part: Part, path: Path, kept: str) -> NDArray[np.int64]:
+    _, indptr, _, costs = part.arrays(kept)
+    before = np.concatenate([[0], np.cumsum(costs > 0)])
+    return np.diff(before[indptr])
 
 
 def _write_view(part: Part, path: Path, kept: str, exponent: float, view: str) -> None:

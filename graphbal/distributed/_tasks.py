@@ -24,6 +24,8 @@ __all__ = ["cluster", "mapped", "reduced", "shared", "total"]
 
 # Results that are combined at once: few, so that no worker holds many.
 _FAN_IN = 4
+# Attempts to start a cluster; Dask gives up if a worker dies meanwhile.
+_STARTS = 3
 
 
 def mapped(function: Callable[..., Any], items: Iterable[Any], *arguments: Any) -> list[Any]:
@@ -95,7 +97,7 @@ def cluster(
     ...     pass  # balance here; with cluster(workers=2, memory="4GB"), in two processes
     """
     try:
-        from distributed import Client, LocalCluster
+        from distributed import Client
     except ImportError as error:
         raise GraphbalError(
             "partitions are balanced with Dask, which is not installed: pip install "
@@ -107,15 +109,7 @@ def cluster(
         return
     if scheduler is not None and (workers is not None or memory is not None):
         raise InputError("a running cluster has its own workers; leave out workers and memory")
-    local: Any = nullcontext(scheduler)
-    if scheduler is None:
-        local = LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            memory_limit=_bytes(memory),
-            dashboard_address=":0",
-            silence_logs=logging.CRITICAL,  # what goes wrong is raised, once
-        )
+    local = _local_cluster(workers, memory) if scheduler is None else nullcontext(scheduler)
     with local as address:
         try:
             client = Client(address)
@@ -123,6 +117,27 @@ def cluster(
             raise InputError(f"no Dask scheduler answers at {scheduler}") from error
         with client:
             yield
+
+
+def _local_cluster(workers: int | None, memory: str | None) -> Any:
+    from distributed import LocalCluster
+
+    limit = _bytes(memory)
+    for attempt in range(1, _STARTS + 1):
+        try:
+            return LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,
+                memory_limit=limit,
+                dashboard_address=":0",
+                silence_logs=logging.CRITICAL,  # what goes wrong is raised, once
+            )
+        except RuntimeError as error:  # a worker died before it had begun
+            if attempt == _STARTS:
+                raise GraphbalError(
+                    "the worker processes of a cluster die as they start"
+                ) from error
+    return None
 
 
 def _bytes(memory: str | None) -> int | str:

@@ -28,6 +28,8 @@ def settle_clusters(
     problem: Problem,
     start: Array | None,
     tol: float,
+    find: Callable[..., tuple[int, NDArray[np.integer]]] | None = None,
+    contract: Callable[..., Problem] | None = None,
 ) -> Solution:
     """Balance neurons and, where a part hangs on by a thread, the part as a whole.
 
@@ -36,8 +38,10 @@ def settle_clusters(
     hides the flow through the thread. So clusters are contracted to single neurons, with only the
     costs between them, and that problem, well scaled again, is balanced in the same way; its
     potentials shift the clusters. The two levels alternate until the shift is negligible: each
-    round gains the ratio of the strengths. `descend` balances neurons, `solve` what is contracted.
+    round gains the ratio of the strengths. `descend` balances neurons, `solve` what is contracted;
+    `find` and `contract` are given where the problem's edges are elsewhere.
     """
+    find, contract = find or strong_clusters, contract or _contracted
     solution = descend(problem, start, tol, False)
     before = np.inf
     for _ in range(MAX_ROUNDS):
@@ -45,10 +49,10 @@ def settle_clusters(
         if not solution.converged and reached > 0.5 * before:
             return solution
         before = reached
-        n_clusters, clusters = strong_clusters(problem, solution)
+        n_clusters, clusters = find(problem, solution)
         if n_clusters in (problem.n_components, problem.n):
             return solution
-        coarse = _contracted(problem, solution.q, n_clusters, clusters)
+        coarse = contract(problem, solution.q, n_clusters, clusters)
         between = solve(coarse, None, tol)
         if not between.converged or np.abs(between.q).max(initial=0.0) <= max(5 * tol, ROUNDING):
             return replace(solution, converged=solution.converged and between.converged)
