@@ -14,7 +14,7 @@ from graphbal.distributed._problem import PartitionedProblem
 from graphbal.distributed._store import load
 from graphbal.solvers import Problem, Solution
 from graphbal.solvers._problem import WIDE, span
-from graphbal.solvers.clusters import VERY_WEAK, WEAK
+from graphbal.solvers.clusters import VERY_WEAK
 
 __all__ = ["contracted", "strong_clusters"]
 
@@ -31,13 +31,12 @@ def strong_clusters(
     q = solution.q
     if span(q) > WIDE:
         problem, q = problem.shifted(q), np.zeros(problem.n)
-    weak = WEAK if problem.affords_scrutiny else VERY_WEAK
     typical = solution.incoming / np.maximum(problem.in_degrees, 1)
     fewest = problem.n_components
 
     def linked(scale: Array) -> tuple[int, NDArray[np.integer]]:
         roots = problem.partitions.reduced(
-            _linked, _joined, np.stack([q, weak * scale]), problem.costs
+            _linked, _joined, np.stack([q, VERY_WEAK * scale]), problem.costs
         )
         names, labels = np.unique(roots, return_inverse=True)
         return names.size, labels.astype(np.int32)
@@ -92,7 +91,7 @@ def _joined(forests: Sequence[NDArray[np.int32]]) -> NDArray[np.int32]:
 
 def _between(
     part: Part, path: Path, kept: str, exponent: float
-) -> tuple[NDArray[np.intp], NDArray[np.intp], Array]:
+) -> tuple[NDArray, NDArray, Array]:
     """Return the costs between clusters, summed over this partition."""
     q, clusters = load(path)
     begin, indptr, indices, costs = part.arrays(kept)
@@ -105,5 +104,6 @@ def _between(
     n_clusters = int(clusters.max()) + 1
     pairs = clusters[post].astype(np.int64) * n_clusters + clusters[pre].astype(np.int64)
     names, place = np.unique(pairs, return_inverse=True)
+    sums = np.bincount(place, weights=values, minlength=names.size).astype(np.float64)
     post, pre = np.divmod(names, n_clusters)
-    return post, pre, np.bincount(place, weights=values, minlength=names.size)
+    return post, pre, sums

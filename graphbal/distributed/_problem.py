@@ -60,7 +60,10 @@ class PartitionedProblem:
     def __post_init__(self) -> None:
         object.__setattr__(self, "n", self.partitions.n)
 
-    affords_scrutiny = Problem.affords_scrutiny
+    @property
+    def affords_scrutiny(self) -> bool:
+        """Whether passes are cheap: as Dask tasks never; see `Problem.affords_scrutiny`."""
+        return False
 
     def centred(self, x: Array) -> Array:
         """Return x minus its mean over each component."""
