@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from graphbal._elementwise import count_self_connections, extremes, powers
 from graphbal._html import card
 from graphbal.errors import InputError
 
@@ -269,7 +270,7 @@ class SynapticNetwork:
     @property
     def n_self_connections(self) -> int:
         """Number of self-connections (autapses); they count in the cost but never change."""
-        return int(np.count_nonzero(self.weights.diagonal()))
+        return count_self_connections(self.weights)
 
     def positions(self, labels: Any) -> NDArray[np.intp]:
         """Return the positions of the neurons with the given labels.
@@ -311,12 +312,7 @@ class SynapticNetwork:
         """
         weights = self.weights
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-            if self.p == 2:
-                values = np.square(weights.data)
-            else:
-                values = np.abs(weights.data)
-                if self.p != 1:
-                    np.power(values, self.p, out=values)
+            values = powers(weights.data, self.p)
             alpha = self.alpha
             if alpha.ndim == 0:
                 if alpha != 1:
@@ -333,7 +329,7 @@ class SynapticNetwork:
     def has_free_synapses(self) -> bool:
         """Whether a synapse costs nothing, its weight or α being zero."""
         costs = self.costs.data
-        return bool(costs.size and costs[costs.argmin()] == 0)
+        return bool(costs.size and extremes(costs)[0] == 0)
 
     @cached_property
     def total_cost(self) -> float:
@@ -506,17 +502,15 @@ class SynapticNetwork:
             raise InputError(f"the {what} of the synapse {self._name_of(at)} is {values[at]}")
 
     def _require_normal(self, costs: NDArray[np.float64]) -> None:
-        """Refuse costs that overflowed, and positive ones that lost digits below the normal range.
-
-        `argmax` and `argmin`, which find a NaN first, are faster than `max` and `min`.
-        """
-        largest, smallest = costs.argmax(), costs.argmin()
-        if not costs[largest] < np.inf:
+        """Refuse costs that overflowed, and positive ones that lost digits: below normal range."""
+        smallest, largest = extremes(costs)
+        if not largest < np.inf:
+            where = self._name_of(int(costs.argmax()))  # of a NaN if there is one
             raise InputError(
-                f"the cost α |J|^{self.p:g} of the synapse {self._name_of(int(largest))} is too "
-                "large for a floating-point number; rescale the weights or choose a smaller p"
+                f"the cost α |J|^{self.p:g} of the synapse {where} is too large for a "
+                "floating-point number; rescale the weights or choose a smaller p"
             )
-        if costs[smallest] < _SMALLEST_NORMAL:
+        if smallest < _SMALLEST_NORMAL:
             lost = (costs < _SMALLEST_NORMAL) & (self.weights.data != 0)
             lost &= self._alpha_by_synapse() != 0
             if lost.any():

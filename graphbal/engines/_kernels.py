@@ -7,7 +7,11 @@ from numba import njit, prange
 from numpy.typing import NDArray
 
 __all__ = [
-    "entries_above",
+    "absolute_or_square",
+    "copy_above",
+    "count_above",
+    "count_diagonal",
+    "extreme_bits",
     "gather_scatter",
     "laplacian_block",
     "reciprocal_sum",
@@ -141,32 +145,73 @@ def within_components(
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy")
-def entries_above(
+def count_above(
     indptr: NDArray[np.unsignedinteger],
     indices: NDArray[np.unsignedinteger],
     values: NDArray[np.float64],
-    left: NDArray[np.float64],
     right: NDArray[np.float64],
-    threshold: float,
-) -> tuple[NDArray[np.float64], NDArray[np.integer], NDArray[np.integer]]:
-    """Return the CSR arrays of the entries with ``value * right[j] >= threshold / left[i]``."""
-    n = indptr.size - 1
-    kept_indptr = np.zeros(n + 1, dtype=np.int64)
-    for i in prange(n):
-        enough = threshold / left[i]
+    enough: NDArray[np.float64],
+    numbers: NDArray[np.int32],
+) -> None:
+    """Count the entries of each row with ``value * right[j] >= enough[i]``."""
+    for i in prange(indptr.size - 1):
         number = 0
         for e in range(indptr[i], indptr[i + 1]):
-            number += values[e] * right[indices[e]] >= enough
-        kept_indptr[i + 1] = number
-    kept_indptr = np.cumsum(kept_indptr)
-    kept_values = np.empty(kept_indptr[n], dtype=np.float64)
-    kept_indices = np.empty(kept_indptr[n], dtype=np.int64)
-    for i in prange(n):
-        enough = threshold / left[i]
+            number += values[e] * right[indices[e]] >= enough[i]
+        numbers[i] = number
+
+
+@njit(parallel=True, cache=True, nogil=True, error_model="numpy")
+def copy_above(
+    indptr: NDArray[np.unsignedinteger],
+    indices: NDArray[np.unsignedinteger],
+    values: NDArray[np.float64],
+    right: NDArray[np.float64],
+    enough: NDArray[np.float64],
+    kept_indptr: NDArray[np.int32],
+    kept_indices: NDArray[np.int32],
+    kept_values: NDArray[np.float64],
+) -> None:
+    """Copy the entries that `count_above` counts."""
+    for i in prange(indptr.size - 1):
         at = kept_indptr[i]
         for e in range(indptr[i], indptr[i + 1]):
-            if values[e] * right[indices[e]] >= enough:
+            if values[e] * right[indices[e]] >= enough[i]:
                 kept_values[at] = values[e]
                 kept_indices[at] = indices[e]
                 at += 1
-    return kept_values, kept_indices, kept_indptr
+
+
+@njit(parallel=True, cache=True, nogil=True, error_model="numpy")
+def absolute_or_square(
+    values: NDArray[np.float64], square: bool, result: NDArray[np.float64]
+) -> None:
+    """Compute the absolute values or the squares."""
+    if square:
+        for e in prange(values.size):
+            result[e] = values[e] * values[e]
+    else:
+        for e in prange(values.size):
+            result[e] = abs(values[e])
+
+
+@njit(parallel=True, cache=True, nogil=True, error_model="numpy")
+def extreme_bits(bits: NDArray[np.int64]) -> tuple[int, int]:
+    """Return the smallest and the largest."""
+    smallest = largest = bits[0]
+    for e in prange(bits.size):
+        smallest = min(smallest, bits[e])
+        largest = max(largest, bits[e])
+    return smallest, largest
+
+
+@njit(parallel=True, cache=True, nogil=True, error_model="numpy")
+def count_diagonal(
+    indptr: NDArray[np.integer], indices: NDArray[np.integer], values: NDArray[np.float64]
+) -> int:
+    """Return the number of entries on the diagonal that are not zero, in any order of a row."""
+    number = 0
+    for i in prange(indptr.size - 1):
+        for e in range(indptr[i], indptr[i + 1]):
+            number += (indices[e] == i) & (values[e] != 0)
+    return number

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from graphbal._elementwise import extremes
 from graphbal.engines import Engine, local_engine
 
 __all__ = [
@@ -168,7 +169,7 @@ class Problem:
 
 
 def _log_span(values: Array) -> float:
-    smallest, largest = values[values.argmin()], values[values.argmax()]  # faster than min and max
+    smallest, largest = extremes(values)
     if largest <= 0:
         return 0.0
     if smallest <= 0:

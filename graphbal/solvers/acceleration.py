@@ -12,7 +12,7 @@ from graphbal.engines import Engine, State, local_engine
 from graphbal.engines.local import unsigned
 from graphbal.solvers._problem import SMALLEST, WIDE, History, Problem, span
 
-__all__ = ["accelerated", "half_log_ratio", "strong_preconditioner"]
+__all__ = ["accelerated", "entries_above", "half_log_ratio", "strong_preconditioner"]
 
 Array = NDArray[np.float64]
 
@@ -126,17 +126,26 @@ def strong_preconditioner(problem: Problem, state: State) -> Callable[[State, Ar
 
 def _strongest(costs: sparse.csr_array, state: State) -> sparse.csr_array:
     """Return the entries of largest c_ij / √(D_i D_j), c at the state, by a sample's quantile."""
-    from graphbal.engines._kernels import entries_above
-
     scale = 1 / np.sqrt(state.through)
     left, right = state.loss * scale, state.gain * scale
     sample = np.arange(0, costs.nnz, max(costs.nnz // 20_000, 1))
     post = np.searchsorted(costs.indptr, sample, side="right") - 1
     strengths = costs.data[sample] * left[post] * right[costs.indices[sample]]
-    threshold = np.quantile(strengths, 1 - STRONG)
-    indptr, indices = unsigned(costs.indptr), unsigned(costs.indices)
-    arrays = entries_above(indptr, indices, costs.data, left, right, threshold)
-    return sparse.csr_array(arrays, shape=costs.shape)
+    return entries_above(costs, right, np.quantile(strengths, 1 - STRONG) / left)
+
+
+def entries_above(costs: sparse.csr_array, right: Array, enough: Array) -> sparse.csr_array:
+    """Return the entries with c_ij right_j ≥ enough_i."""
+    from graphbal.engines._kernels import copy_above, count_above
+
+    n = costs.shape[0]
+    entries = unsigned(costs.indptr), unsigned(costs.indices), costs.data, right, enough
+    indptr = np.zeros(n + 1, dtype=np.int32)
+    count_above(*entries, indptr[1:])
+    np.cumsum(indptr, out=indptr)
+    indices, values = np.empty(indptr[-1], dtype=np.int32), np.empty(indptr[-1])
+    copy_above(*entries, indptr, indices, values)
+    return sparse.csr_array((values, indices, indptr), shape=costs.shape)
 
 
 def _smallest_ritz_value(moves: Array, curvatures: Array, weights: Array) -> float:

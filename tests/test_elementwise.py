@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+import graphbal as gb
+from graphbal import _elementwise
+from graphbal._elementwise import count_self_connections, extremes, powers
+
+
+@pytest.fixture(params=["small", "large"])
+def either_way(request, monkeypatch):
+    """Run a test on NumPy's side and on the compiled one."""
+    monkeypatch.setattr(_elementwise, "LARGE", 1 if request.param == "large" else 10**9)
+
+
+@pytest.mark.usefixtures("either_way")
+@pytest.mark.parametrize("p", [1, 2, 0.5])
+def test_powers_are_those_of_the_absolute_values(p):
+    weights = np.random.default_rng(0).standard_normal(1001)
+    before = weights.copy()
+    np.testing.assert_allclose(powers(weights, p), np.abs(before) ** p, rtol=1e-15)
+    np.testing.assert_array_equal(weights, before)
+
+
+@pytest.mark.usefixtures("either_way")
+@pytest.mark.parametrize(
+    "values", [[3.0, 1.0, 2.0], [0.0, 5e-324, 1e308], [np.inf, 1.0], [-0.0, 0.0]]
+)
+def test_extremes_are_the_smallest_and_the_largest(values):
+    assert extremes(np.array(values)) == (min(values), max(values))
+
+
+@pytest.mark.usefixtures("either_way")
+@pytest.mark.parametrize("sign", [1, -1])
+def test_extremes_betray_a_nan(sign):
+    values = np.array([1.0, np.copysign(np.nan, sign), 2.0])
+    assert not any(x == x for x in extremes(values))
+
+
+@pytest.mark.usefixtures("either_way")
+def test_zeros_on_the_diagonal_are_no_self_connections():
+    matrix = sp.csr_array(np.array([[0.0, 2.0, 0.0], [1.0, 3.0, 4.0], [5.0, 0.0, 6.0]]))
+    matrix[2, 2] = 0.0
+    assert matrix.nnz == 6
+    assert count_self_connections(matrix) == 1
+
+
+@pytest.mark.usefixtures("either_way")
+@pytest.mark.parametrize("weight", [1e200, 1e-170])
+def test_costs_out_of_range_are_refused_by_name(weight):
+    net = gb.SynapticNetwork.from_scipy([[0, 1.0], [weight, 0]], neurons=["AVAL", "AVAR"])
+    with pytest.raises(gb.InputError, match="'AVAL' → 'AVAR' is too"):
+        assert net.with_cost(p=2).costs
