@@ -33,6 +33,7 @@ PARTS = (
     "training",
     "nulls",
     "endtoend",
+    "partitions",
     "startup",
 )
 RESULTS = Path(__file__).parent / "results"

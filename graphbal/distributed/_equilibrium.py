@@ -259,7 +259,7 @@ def balance(
     on_infeasible : {"limit", "raise"}
         What to do if no finite equilibrium exists.
     npartitions : int, optional
-        Number of partitions; by default of 4 million synapses each, or four a neuron. Fewer may
+        Number of partitions; by default of 2 million synapses each, or four a neuron. Fewer may
         result where many synapses belong to one neuron.
     folder : path, optional
         Where compiled partitions and checkpoints are kept, seen by all workers under this name; by

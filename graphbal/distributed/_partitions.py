@@ -31,9 +31,9 @@ __all__ = ["Facts", "Part", "Partitions", "all_labels", "compiled_partitions"]
 
 Array = NDArray[np.float64]
 
-# Synapses of a partition: some 50 MB. A pass returns a number per neuron from each, so that there
+# Synapses of a partition: some 15 MB. A pass returns a number per neuron from each, so that there
 # must be more synapses than neurons in it.
-_SYNAPSES = 1 << 22
+_SYNAPSES = 1 << 21
 _PER_NEURON = 4
 # Types that costs and weights are stored in where they fit exactly.
 _NARROW = (np.uint16, np.float32)
