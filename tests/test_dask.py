@@ -211,6 +211,25 @@ def test_a_temporary_folder_goes_with_the_result(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize(
+    "changed",
+    [
+        lambda rows: [rows.astype({"pre": "int32"})[::2], rows[1::2], rows[:0]],
+        lambda rows: [rows.astype({"pre": "uint64"})[::2], rows[1::2]],
+        lambda rows: [rows[["pre", "post"]][::2], rows[["pre", "post"]][1::2]],
+        lambda rows: [rows.assign(pre=rows["pre"].astype(str), post=rows["post"].astype(str))],
+        lambda rows: [rows.astype(str).astype({"post": "category", "weight": float})],
+    ],
+    ids=["widths, and no rows", "signs", "no weights", "text", "categories"],
+)
+def test_columns_may_be_of_any_kind(changed, tmp_path):
+    parts = changed(table(21, m=800))
+    for k, part in enumerate(parts):
+        part.to_parquet(tmp_path / f"edges-{k}.parquet")
+    eq = gb.distributed.balance(tmp_path, TOL, npartitions=2)
+    assert_balanced_as(pd.concat([part for part in parts if len(part)]), eq)
+
+
 def spoilt(name, column, value):
     """Return a change to the second file: this value in the third row of the column."""
 
@@ -258,9 +277,12 @@ def test_damaged_mixed_and_missing_files_are_named(tmp_path):
     with pytest.raises(gb.InputError, match="tol is 0"):
         gb.distributed.balance(pattern, tol=0)
     table(12, ids=NAMES).to_parquet(tmp_path / "names.parquet")
-    with pytest.raises(gb.InputError, match=r"edges-.*numbers as ids, .*names.parquet holds text"):
+    with pytest.raises(gb.InputError, match=r"edges-.*integers as ids, .*names.parquet holds text"):
         gb.distributed.balance(pattern)
     damaged = tmp_path / "names.parquet"
+    table(12).astype({"pre": float, "post": float}).to_parquet(damaged)
+    with pytest.raises(gb.InputError, match=r"names.parquet: the id .*neither an integer nor text"):
+        gb.distributed.balance(pattern)
     content = damaged.read_bytes()
     damaged.write_bytes(content[:300] + bytes(600) + content[900:])
     with pytest.raises(gb.InputError, match=r"names.parquet: the file is damaged \(Corrupt snappy"):

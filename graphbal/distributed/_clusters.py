@@ -89,9 +89,7 @@ def _joined(forests: Sequence[NDArray[np.int32]]) -> NDArray[np.int32]:
     return roots
 
 
-def _between(
-    part: Part, path: Path, kept: str, exponent: float
-) -> tuple[NDArray, NDArray, Array]:
+def _between(part: Part, path: Path, kept: str, exponent: float) -> tuple[NDArray, NDArray, Array]:
     """Return the costs between clusters, summed over this partition."""
     q, clusters = load(path)
     begin, indptr, indices, costs = part.arrays(kept)

@@ -176,6 +176,10 @@ class _Census(NamedTuple):
 
 def _census(given: tuple[Piece, Any]) -> _Census:
     piece, rows = given[0], read(given)
+    if not _are_integers(rows.labels):
+        odd = next((label for label in rows.labels if not isinstance(label, str)), None)
+        if odd is not None:
+            raise InputError(f"{piece.where}: the id {odd!r} is neither an integer nor text")
     counts = np.bincount(rows.post, minlength=len(rows.labels))
     return _Census(rows.labels, counts, piece.is_text, piece.where)
 
@@ -184,12 +188,10 @@ def _merged(parts: Sequence[_Census]) -> _Census:
     first, *rest = [part for part in parts if len(part.labels)] or parts[:1]
     for other in rest:
         mine, others = first, other
-        if _are_numbers(mine.labels) != _are_numbers(others.labels):
-            number, text = (mine, others) if _are_numbers(mine.labels) else (others, mine)
+        if _are_integers(mine.labels) != _are_integers(others.labels):
+            number, text = (mine, others) if _are_integers(mine.labels) else (others, mine)
             if not number.is_text:
-                raise InputError(
-                    f"{number.where} holds numbers as ids, {text.where} holds text; make them alike"
-                )
+                raise InputError(f"{number.where} holds integers as ids, {text.where} holds text")
             mine, others = (each._replace(labels=_text(each.labels)) for each in (mine, others))
         labels = _union(mine.labels, others.labels)
         counts = np.zeros(len(labels), dtype=np.int64)
@@ -203,21 +205,17 @@ def _checked(census: _Census) -> pd.Index:
     labels = census.labels
     if not len(labels):
         raise InputError("the table has no rows, so there is no synapse in it")
-    if not _are_numbers(labels):
-        odd = next((label for label in labels if not isinstance(label, str)), None)
-        if odd is not None:
-            raise InputError(f"the id {odd!r} is neither a number nor text")
     if len(labels) >= 2**31:
         raise InputError(f"{len(labels):,} neurons are more than positions of 32 bits can tell")
     return labels
 
 
-def _are_numbers(labels: pd.Index) -> bool:
-    return labels.dtype.kind in "iuf"
+def _are_integers(labels: pd.Index) -> bool:
+    return labels.dtype.kind in "iu"
 
 
 def _text(labels: pd.Index) -> pd.Index:
-    return label_index(list(map(str, labels.tolist()))) if _are_numbers(labels) else labels
+    return label_index(list(map(str, labels.tolist()))) if _are_integers(labels) else labels
 
 
 def all_labels(folder: Path) -> pd.Index:
@@ -240,7 +238,7 @@ def _write_rows(
     """Write a piece's rows, encoded and sorted by partition."""
     number, given = numbered
     rows, labels = read(given), all_labels(folder)
-    found = rows.labels if _are_numbers(labels) else _text(rows.labels)
+    found = rows.labels if _are_integers(labels) else _text(rows.labels)
     position = labels.get_indexer(found).astype(np.int32)
     pre, post = position[rows.pre], position[rows.post]
     part = np.searchsorted(bounds, post, side="right") - 1
