@@ -137,6 +137,12 @@ class Problem:
         sums = np.bincount(self.components, weights=x, minlength=self.n_components)
         return x - (sums / np.maximum(self.sizes, 1))[self.components]
 
+    def summed(self, x: Array) -> Array | np.floating[Any]:
+        """Return for each neuron the sum of x over its component."""
+        if self.n_components == 1:
+            return x.sum()
+        return np.bincount(self.components, weights=x, minlength=self.n_components)[self.components]
+
     def endpoints(self) -> tuple[NDArray[np.intp], NDArray[np.integer]]:
         """Return the post- and the presynaptic neuron of each entry of the costs."""
         return np.repeat(np.arange(self.n), np.diff(self.costs.indptr)), self.costs.indices

@@ -28,18 +28,20 @@ Array = NDArray[np.float64]
 COMPACT = 100_000
 # Conjugate gradients that take longer than this on one system make way for another method,
 PATIENCE = 60
-# or than this with more than so many synapses a neuron, whose multigrid hierarchies fill up,
+# or than this with more than so many synapses a neuron, whose factors fill up,
 LONG_PATIENCE = 500
 CROWDED = 8
-# or than this in a compiled descent, beside whose iterations setting up anything else is dear.
-COMPACT_PATIENCE = 2000
-# Up to this many neurons that is a dense factorisation.
+# or than this in a compiled descent, whose iterations are cheap,
+COMPACT_PATIENCE = 150
+# and up to so many neurons, where the other method is a dense factorisation, than this.
 SMALL = 1000
+SMALL_PATIENCE = 2000
 
 _LINEAR: dict[str, Callable[[Problem, int], laplacian.LinearSolver]] = {
     "cg": laplacian.jacobi_cg,
     "amg": laplacian.multigrid_cg,
     "direct": laplacian.sparse_direct,
+    "cholesky": laplacian.cholesky_cg,
 }
 
 
@@ -54,14 +56,14 @@ class Newton:
 
     Parameters
     ----------
-    linear : {"auto", "cg", "amg", "direct"}
+    linear : {"auto", "cg", "amg", "direct", "cholesky"}
         How Laplacian systems are solved: conjugate gradients with the diagonal as preconditioner
-        (well-connected networks; below 100,000 synapses a Gauss–Seidel sweep there and back), or
-        with algebraic multigrid (large diameter); or a factorisation (small or nearly tree-like;
-        dense, without subtraction where conductances differ widely, up to 2,000 neurons). The
-        default tries the first, and where that is slow goes on from its potentials with the last
-        (up to 1,000 neurons) or the second; costs over many orders of magnitude go to the last at
-        once.
+        (well-connected networks; below 100,000 synapses a Gauss–Seidel sweep there and back), with
+        algebraic multigrid, or with an approximate Cholesky factorisation (large diameter, widely
+        different conductances); or a factorisation (up to 2,000 neurons dense, and without
+        subtraction where conductances differ widely). The default tries the first, and where that
+        is slow goes on from its potentials with approximate factors, or up to 1,000 neurons dense
+        ones; costs over many orders of magnitude go to the latter at once.
     max_iterations : int
         Newton steps before giving up one way of solving the linear systems.
     max_linear_iterations : int
@@ -80,7 +82,7 @@ class Newton:
     [0.3466, -0.3466]
     """
 
-    linear: Literal["auto", "cg", "amg", "direct"] = "auto"
+    linear: Literal["auto", "cg", "amg", "direct", "cholesky"] = "auto"
     max_iterations: int = 100
     max_linear_iterations: int = 1000
 
@@ -134,7 +136,9 @@ class Newton:
     def _solve_somehow(
         self, problem: Problem, start: Array | None, tol: float, report: Report | None
     ) -> Solution:
-        def by(linear: Literal["cg", "amg", "direct"], start: Array | None, why: str) -> Solution:
+        def by(
+            linear: Literal["cg", "cholesky", "direct"], start: Array | None, why: str
+        ) -> Solution:
             limit = patience if linear == "cg" else self.max_linear_iterations
             method = Newton(linear, self.max_iterations, limit)
             solution = method.solve(problem, start, tol, report)
@@ -144,7 +148,7 @@ class Newton:
         n, m = problem.n, problem.n_synapses
         patience = LONG_PATIENCE if m > CROWDED * n else PATIENCE
         if m < COMPACT:
-            patience = COMPACT_PATIENCE
+            patience = COMPACT_PATIENCE if n > SMALL else SMALL_PATIENCE
         if problem.is_wide and n <= DENSE_LIMIT:
             return by("direct", start, "costs span too many orders of magnitude for iteration")
         quick = by(
@@ -156,11 +160,11 @@ class Newton:
         if n <= SMALL:
             thorough = by("direct", quick.q, f"{slow}: dense factorisation")
         else:
-            thorough = by("amg", quick.q, f"{slow}: multigrid")
+            thorough = by("cholesky", quick.q, f"{slow}: approximate Cholesky factorisation")
         thorough = thorough.preceded_by(quick)
         if thorough.converged or not SMALL < n <= DENSE_LIMIT:
             return thorough
-        last = by("direct", thorough.q, f"{slow}, multigrid failed: dense factorisation")
+        last = by("direct", thorough.q, f"{slow}, and so did sparse factors: dense ones")
         return last.preceded_by(thorough)
 
 

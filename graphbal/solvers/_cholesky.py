@@ -1,0 +1,318 @@
+"""Approximate elimination on a graph, compiled. Importing this module imports Numba."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+__all__ = ["conductances_at", "eliminate", "laplacian_product", "substitute", "symmetrised"]
+
+Array = NDArray[np.float64]
+Index = NDArray[np.integer]
+
+# Degrees below this have a bucket each; above, eight buckets share a doubling.
+EXACT_DEGREES = 64
+N_BUCKETS = EXACT_DEGREES + 8 * 40
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def eliminate(
+    indptr: Index,
+    indices: Index,
+    conductances: Array,
+    ground: Array,
+    seed: int,
+    target: Index,
+    following: Index,
+) -> tuple[Index, Index, Index, Array, Array, Array]:
+    """Eliminate one neuron after the other; see `graphbal.solvers.cholesky`.
+
+    Every neuron has a list of entries. Edge t has the entries 2t and 2t + 1, one in the list of
+    either end: `target` is the other end (−1: the edge is gone), `following` the next entry. When
+    a neuron goes, each of its edges becomes an edge between two of its neighbours, one entry
+    staying where it is, the other changing lists; or it goes too. So the graph never takes more
+    memory than it did at first. `target` and `following` are given as scratch space of two entries
+    an edge.
+
+    Returns the order of elimination and, by position in it, where its neighbours start in `rows`,
+    these, the shares of its current that go to them, the sum of its conductances, and that of the
+    neurons whose currents have gathered there.
+    """
+    n = indptr.size - 1
+    weight = np.empty(target.size // 2)
+    first = np.full(n, -1, target.dtype)
+    degree = np.zeros(n, np.int64)
+    ground = ground.copy()
+    edge = 0
+    for i in range(n):
+        for e in range(indptr[i], indptr[i + 1]):
+            j = indices[e]
+            if j > i and conductances[e] > 0.0:
+                weight[edge] = conductances[e]
+                _append(2 * edge, i, j, target, following, first)
+                _append(2 * edge + 1, j, i, target, following, first)
+                degree[i] += 1
+                degree[j] += 1
+                edge += 1
+
+    # Neurons by degree, in doubly linked lists: the last one to arrive goes first.
+    head = np.full(N_BUCKETS, -1, np.int32)
+    after, before, bucket = np.empty(n, np.int32), np.empty(n, np.int32), np.empty(n, np.int32)
+    for i in range(n - 1, -1, -1):
+        bucket[i] = _bucket(degree[i])
+        _insert(i, bucket[i], head, after, before)
+    lowest = 0
+
+    order = np.empty(n, np.int32)
+    starts = np.zeros(n + 1, np.int64)
+    rows, shares = np.empty(edge + n, np.int32), np.empty(edge + n)
+    pivots, gathered = np.empty(n), np.empty(n)
+    reach = ground.copy()
+    for i in range(n):
+        for e in range(indptr[i], indptr[i + 1]):
+            reach[i] += conductances[e]
+    slot = np.full(n, -1, np.int64)
+    own, total, rests = np.empty(0, np.int64), np.empty(0), np.empty(0)
+    random = np.uint64(seed)
+
+    for step in range(n):
+        while head[lowest] < 0:
+            lowest += 1
+        i = head[lowest]
+        _remove(i, lowest, head, after, before)
+        order[step] = i
+
+        if degree[i] >= own.size:
+            own = np.empty(2 * degree[i] + 64, np.int64)
+            total, rests = np.empty(own.size), np.empty(own.size)
+        d = _gather(i, first, target, following, weight, degree, slot, own, total)
+        ranks = _ascending(total, d)
+        rests[d] = 0.0
+        for k in range(d - 1, -1, -1):
+            rests[k] = rests[k + 1] + total[ranks[k]]
+        pivots[step] = pivot = rests[0] + ground[i]
+        gathered[step] = reach[i]
+
+        at = starts[step]
+        starts[step + 1] = at + d
+        if at + d > rows.size:
+            size = max(at + d, rows.size + rows.size // 2)
+            rows, shares = _longer(rows, size), _longer(shares, size)
+        for k in range(d):
+            e = own[ranks[k]]
+            j = target[e]
+            rows[at + k], shares[at + k] = j, total[ranks[k]] / pivot
+            # To the ground all edges of the clique are kept: they take no memory.
+            ground[j] += shares[at + k] * ground[i]
+            reach[j] += shares[at + k] * reach[i]
+            slot[j] = -1
+
+        for k in range(d - 1):
+            random, u = _uniform(random)
+            partner = rows[at + _last_at_least(rests, u * rests[k + 1], k + 1, d)]
+            e = own[ranks[k]]
+            weight[e >> 1] = total[ranks[k]] * (rests[k + 1] / pivot)
+            _append(e, partner, target[e], target, following, first)
+            target[e ^ 1] = partner
+            degree[partner] += 1
+        if d:
+            e = own[ranks[d - 1]]
+            target[e ^ 1] = -1
+            degree[target[e]] -= 1
+
+        for k in range(d):
+            j = rows[at + k]
+            now = _bucket(degree[j])
+            if now != bucket[j]:
+                _remove(j, bucket[j], head, after, before)
+                _insert(j, now, head, after, before)
+                bucket[j] = now
+                lowest = min(lowest, now)
+    return order, starts, rows[: starts[n]].copy(), shares[: starts[n]].copy(), pivots, gathered
+
+
+@njit(cache=True, error_model="numpy")
+def _gather(i, first, target, following, weight, degree, slot, own, total):  # type: ignore[no-untyped-def]
+    """Merge parallel edges of neuron i; return how many are left, their entries and weights."""
+    d = 0
+    e = first[i]
+    while e >= 0:
+        j = target[e]
+        if j >= 0:
+            if slot[j] < 0:
+                slot[j], own[d], total[d] = d, e, weight[e >> 1]
+                d += 1
+            else:
+                total[slot[j]] += weight[e >> 1]
+                target[e ^ 1] = -1
+                degree[j] -= 1
+        e = following[e]
+    return d
+
+
+@njit(cache=True, error_model="numpy")
+def _append(e, i, j, target, following, first):  # type: ignore[no-untyped-def]
+    """Make entry e the first one in the list of neuron i, to j."""
+    target[e], following[e], first[i] = j, first[i], e
+
+
+@njit(cache=True, error_model="numpy")
+def _last_at_least(falling, value, low, high):  # type: ignore[no-untyped-def]
+    """Return the last k in [low, high) with falling[k] ≥ value; low if there is none."""
+    while high - low > 1:
+        middle = (low + high) // 2
+        if falling[middle] >= value:
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+@njit(cache=True, error_model="numpy")
+def _ascending(values, size):  # type: ignore[no-untyped-def]
+    """Return the ranks of the first entries, by insertion if few."""
+    if size > 32:
+        return np.argsort(values[:size])
+    ranks = np.empty(size, np.int64)
+    for k in range(size):
+        m = k
+        while m > 0 and values[ranks[m - 1]] > values[k]:
+            ranks[m] = ranks[m - 1]
+            m -= 1
+        ranks[m] = k
+    return ranks
+
+
+@njit(cache=True, error_model="numpy")
+def _longer(values, size):  # type: ignore[no-untyped-def]
+    longer = np.empty(size, values.dtype)
+    longer[: values.size] = values
+    return longer
+
+
+@njit(cache=True, error_model="numpy")
+def _uniform(state):  # type: ignore[no-untyped-def]
+    """Return the next state of SplitMix64 and a number in (0, 1]."""
+    state += np.uint64(0x9E3779B97F4A7C15)
+    z = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    z ^= z >> np.uint64(31)
+    return state, (np.float64(z >> np.uint64(11)) + 1.0) * 2.0**-53
+
+
+@njit(cache=True, error_model="numpy")
+def _bucket(degree):  # type: ignore[no-untyped-def]
+    if degree < EXACT_DEGREES:
+        return degree
+    return EXACT_DEGREES + int(8 * np.log2(degree / EXACT_DEGREES))
+
+
+@njit(cache=True, error_model="numpy")
+def _insert(i, b, head, after, before):  # type: ignore[no-untyped-def]
+    after[i], before[i] = head[b], -1
+    if head[b] >= 0:
+        before[head[b]] = i
+    head[b] = i
+
+
+@njit(cache=True, error_model="numpy")
+def _remove(i, b, head, after, before):  # type: ignore[no-untyped-def]
+    if before[i] >= 0:
+        after[before[i]] = after[i]
+    else:
+        head[b] = after[i]
+    if after[i] >= 0:
+        before[after[i]] = before[i]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def substitute(
+    order: Index, starts: Index, rows: Index, shares: Array, pivots: Array, x: Array
+) -> None:
+    """Replace x by the solution: currents run down to the last neuron, potentials come back up."""
+    n = order.size
+    for step in range(n):
+        i = order[step]
+        current = x[i]
+        for e in range(starts[step], starts[step + 1]):
+            x[rows[e]] += shares[e] * current
+        x[i] = current / pivots[step] if pivots[step] > 0.0 else 0.0
+    for step in range(n - 1, -1, -1):
+        i = order[step]
+        potential = x[i]
+        for e in range(starts[step], starts[step + 1]):
+            potential += shares[e] * x[rows[e]]
+        x[i] = potential
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def symmetrised(indptr: Index, indices: Index, values: Array) -> tuple[Index, Index, Array, Array]:
+    """Return C and Cᵀ, with zeros off the diagonal where only the other has an entry, in rows.
+
+    One pattern serves both; `indices` are sorted, and so are the result's.
+    """
+    n = indptr.size - 1
+    transposed = np.zeros(n + 1, np.int64)
+    for j in indices:
+        transposed[j + 1] += 1
+    for j in range(n):
+        transposed[j + 1] += transposed[j]
+    into, back = np.empty(indices.size, indices.dtype), np.empty(indices.size)
+    place = transposed.copy()
+    for i in range(n):
+        for e in range(indptr[i], indptr[i + 1]):
+            k = place[indices[e]]
+            into[k], back[k] = i, values[e]
+            place[indices[e]] += 1
+    starts = np.zeros(n + 1, np.int64)
+    columns = np.empty(2 * indices.size, indices.dtype)
+    forward, backward = np.zeros(columns.size), np.zeros(columns.size)
+    k = 0
+    for i in range(n):
+        a, b = indptr[i], transposed[i]
+        while a < indptr[i + 1] or b < transposed[i + 1]:
+            here = indices[a] if a < indptr[i + 1] else n
+            there = into[b] if b < transposed[i + 1] else n
+            if here <= there:
+                forward[k] = values[a]
+                a += 1
+            if there <= here:
+                backward[k] = back[b]
+                b += 1
+            columns[k] = min(here, there)
+            if columns[k] != i:
+                k += 1
+            else:
+                forward[k] = backward[k] = 0.0
+        starts[i + 1] = k
+    return starts, columns[:k].copy(), forward[:k].copy(), backward[:k].copy()
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def conductances_at(
+    starts: Index,
+    columns: Index,
+    forward: Array,
+    backward: Array,
+    gain: Array,
+    loss: Array,
+    conductances: Array,
+) -> None:
+    """Compute c_ij + c_ji at potentials of which gain and loss are the exponentials."""
+    for i in range(starts.size - 1):
+        for e in range(starts[i], starts[i + 1]):
+            j = columns[e]
+            conductances[e] = forward[e] * gain[j] * loss[i] + backward[e] * gain[i] * loss[j]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def laplacian_product(
+    starts: Index, columns: Index, conductances: Array, ground: Array, x: Array, image: Array
+) -> None:
+    """Compute (L + S) x from differences of x, which keep digits that sums would lose."""
+    for i in range(starts.size - 1):
+        total = ground[i] * x[i]
+        for e in range(starts[i], starts[i + 1]):
+            total += conductances[e] * (x[i] - x[columns[e]])
+        image[i] = total
