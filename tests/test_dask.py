@@ -91,6 +91,8 @@ def test_partitions_do_not_matter(rows, suffix, cost, tmp_path):
     assert len(eq.partitions.parts) == 4
     assert eq.partitions.facts.intake == net.intake
     assert eq.partitions.facts.synapses == net.n_synapses
+    read = eq.stats["bytes_per_pass"] - 8 * (net.n_neurons + 4)
+    assert 6 * net.n_synapses <= read <= 12 * net.n_synapses
 
 
 def test_a_dask_frame_is_balanced_in_its_partitions():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import shutil
 import time
@@ -37,6 +38,8 @@ from graphbal.solvers.newton import _descend
 __all__ = ["PartitionedEquilibrium", "balance"]
 
 Array = NDArray[np.float64]
+
+_log = logging.getLogger("graphbal.distributed")
 
 # Conjugate-gradient iterations on one system before giving up.
 _PATIENCE = 1000
@@ -82,7 +85,8 @@ class PartitionedEquilibrium:
         The cost function.
     stats : dict
         What it took: ``solver``, ``iterations``, ``edge_passes``, ``linear_iterations``,
-        ``seconds``, ``partitions``, ``history`` (neuron imbalance by iteration), ``cost_history``.
+        ``seconds``, ``partitions``, ``bytes_per_pass`` (read of all partitions), ``history``
+        (neuron imbalance by iteration), ``cost_history``.
 
     Examples
     --------
@@ -324,7 +328,10 @@ def balance(
             partitions = compiled_partitions(pieces, place, float(p), float(alpha), npartitions)
             checkpoint.keep(partitions)
         _check_size(partitions)
+        n_parts = len(partitions.parts)
+        _log.info("%d pieces compiled into %d partitions in %s", len(pieces), n_parts, place)
         n_components, components = components_of(partitions)
+        _log.info("%d neurons in %d strong components", partitions.n, n_components)
         problem, vanishing = limit_problem(
             partitions, n_components, components, None if scratch else checkpoint.watch
         )
@@ -337,7 +344,6 @@ def balance(
     incoming, outgoing = solution.incoming, solution.outgoing
     through = float(incoming.sum())
     neuron_imbalance = relative_imbalance(incoming, outgoing)
-    n_parts = len(partitions.parts)
     eq = PartitionedEquilibrium(
         partitions=partitions,
         h=problem.centred(solution.q) / p,
@@ -351,7 +357,12 @@ def balance(
         message=_message(solution, neuron_imbalance, tol, vanishing),
         p=float(p),
         alpha=float(alpha),
-        stats=solution.stats | {"partitions": n_parts, "seconds": time.perf_counter() - started},
+        stats=solution.stats
+        | {
+            "partitions": n_parts,
+            "bytes_per_pass": problem.bytes_per_pass,
+            "seconds": time.perf_counter() - started,
+        },
         _scratch=scratch,
     )
     if not eq.converged:

@@ -80,6 +80,13 @@ class PartitionedProblem:
         """Number of synapses of positive cost onto each neuron."""
         return np.concatenate(self.partitions.mapped(_in_degrees, self.base, self.kept))
 
+    @property
+    def bytes_per_pass(self) -> int:
+        """Bytes that a pass reads of all partitions."""
+        return sum(
+            array.nbytes for part in self.partitions.parts for array in part.arrays(self.kept)[1:]
+        )
+
     def engine(self) -> Engine:
         """Return the edge passes over these costs."""
         from graphbal.engines.dask import DaskEngine  # which imports from this package

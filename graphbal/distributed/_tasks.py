@@ -135,7 +135,8 @@ def _local_cluster(workers: int | None, memory: str | None) -> Any:
         except RuntimeError as error:  # a worker died before it had begun
             if attempt == _STARTS:
                 raise GraphbalError(
-                    "the worker processes of a cluster die as they start"
+                    "the worker processes of a cluster die as they start (does the script that "
+                    "starts them do so under `if __name__ == '__main__'`?)"
                 ) from error
     return None
 
