@@ -146,8 +146,9 @@ def test_layouts_that_are_recognised_are_documented():
         assert f"`{name}`" in text
 
 
-def test_python_of_the_readme_runs():
+def test_python_of_the_readme_runs(tmp_path, monkeypatch):
     (code,) = re.findall(r"^```python\n(.*?)^```", README, re.M | re.S)
+    monkeypatch.chdir(tmp_path)
     exec(compile(code, "README.md", "exec"), {})
 
 
