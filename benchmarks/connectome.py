@@ -10,7 +10,7 @@ from benchmarks.accuracy import neuron_imbalance
 from benchmarks.harness import Line, against, fresh, product_of
 from graphbal import ensembles
 
-TARGET = 40
+TARGET = 15
 
 
 def run(quick: bool) -> Iterator[Line]:

@@ -16,7 +16,7 @@ __all__ = ["accelerated", "entries_above", "half_log_ratio", "strong_preconditio
 
 Array = NDArray[np.float64]
 
-# Moves that are remembered; were u linear in q, three would do what all of them do.
+# Moves that are remembered. On connectomes three need one or two passes more, eight save none.
 WINDOW = 5
 # Steps within which the largest of u must halve.
 TRIAL = 5
@@ -106,8 +106,8 @@ def strong_preconditioner(problem: Problem, state: State) -> Callable[[State, Ar
 
     The eigenvalues of D⁻¹ L far from 1 are due to few synapses, those that are strong beside what
     their neurons pass on in all, c_ij / √(D_i D_j). If S were all of C + Cᵀ, an eigenvalue 1 − λ
-    would become 1 − λ²; with a twentieth of it the extreme ones nearly do, for a twentieth of a
-    pass. (1 + D⁻¹ S) D⁻¹ is positive, as D exceeds the row sums of S.
+    would become 1 − λ²; with a twentieth of it the extreme ones nearly do, for less than a tenth
+    of a pass. (1 + D⁻¹ S) D⁻¹ is positive, as D exceeds the row sums of S.
     """
     if not isinstance(problem, Problem):  # its edges are elsewhere
         return lambda state, x: x
