@@ -202,6 +202,14 @@ def test_what_is_written_is_the_balanced_network(tmp_path):
     assert potentials["potential"].tolist() == eq.h.tolist()
 
 
+def test_a_folder_of_other_files_is_left_alone(tmp_path):
+    pattern = written(table(22), tmp_path)
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(gb.InputError, match="the folder holds other files"):
+        gb.distributed.balance(pattern, folder=tmp_path)
+    assert sorted(tmp_path.iterdir()) == before
+
+
 def test_a_temporary_folder_goes_with_the_result(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     eq = gb.balance(frames.from_pandas(table(8), npartitions=2))
@@ -378,15 +386,29 @@ def test_a_checkpoint_of_another_run_or_a_damaged_one_is_refused(tmp_path):
     interrupted(pattern, folder)
     with pytest.raises(gb.InputError, match=r"manifest.json: .*another run \(it differs in p\)"):
         gb.distributed.balance(pattern, folder=folder, npartitions=3, p=1, resume=True)
-    victim = folder / "part-00001.costs.npy"
-    whole = victim.read_bytes()
-    victim.write_bytes(whole[:-3] + bytes([whole[-3] ^ 1]) + whole[-2:])
-    with pytest.raises(gb.GraphbalError, match=r"part-00001.costs.npy: .*checksum differs"):
-        gb.distributed.balance(pattern, folder=folder, npartitions=3, resume=True)
-    victim.write_bytes(whole[:-100])
-    with pytest.raises(gb.GraphbalError, match=r"part-00001.costs.npy: .*is damaged"):
-        gb.distributed.balance(pattern, folder=folder, npartitions=3, resume=True)
-    victim.write_bytes(whole)
+    for content, message in (("{}", "no checkpoint"), ('{"version": 99}', "of version 99")):
+        other = tmp_path / "other"
+        other.mkdir(exist_ok=True)
+        (other / "manifest.json").write_text(content)
+        with pytest.raises(gb.InputError, match=f"manifest.json: .*{message}"):
+            gb.distributed.balance(pattern, folder=other, resume=True)
+    for name, message in (
+        ("part-00001.costs.npy", "checksum differs"),
+        ("part-00001.weights.npy", "is missing"),
+        ("labels.parquet", "is damaged"),
+        ("potentials.npz", "is damaged"),
+    ):
+        victim = folder / name
+        whole = victim.read_bytes()
+        if message == "is missing":
+            victim.unlink()
+        else:
+            victim.write_bytes(whole[:-100] + bytes([whole[-100] ^ 1]) + whole[-99:])
+        if name == "labels.parquet":
+            victim.write_bytes(whole[:-9])
+        with pytest.raises(gb.GraphbalError, match=f"{name}: .*{message}"):
+            gb.distributed.balance(pattern, folder=folder, npartitions=3, resume=True)
+        victim.write_bytes(whole)
     eq = gb.distributed.balance(pattern, TOL, folder=folder, npartitions=3, resume=True)
     assert_balanced_as(rows, eq)
 

@@ -51,12 +51,16 @@ class Checkpoint:
     def _potentials(self) -> Path:
         return self.folder / "potentials.npz"
 
-    def clear(self) -> None:
-        """Remove what an earlier run left, and nothing else."""
+    def begin(self) -> None:
+        """Remove what an earlier run left, and claim the folder; other files are not touched."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        for path in (self._manifest, self._potentials, self.folder / "labels.parquet"):
-            path.unlink(missing_ok=True)
-        self._remove("part-*.npy", *_PASSING)
+        others = [path for path in self.folder.iterdir() if not path.name.startswith(".")]
+        if others and self._record() is None:
+            raise InputError(
+                f"{self.folder}: the folder holds other files; give a new one, or an empty one"
+            )
+        self._write({})
+        self._remove("potentials.npz", "labels.parquet", "part-*.npy", *_PASSING)
 
     def _remove(self, *patterns: str) -> None:
         for pattern in patterns:
@@ -65,20 +69,17 @@ class Checkpoint:
 
     def keep(self, partitions: Partitions) -> None:
         """Record that the partitions are complete."""
-        record = {
-            "version": _VERSION,
-            "source": self.source,
-            "bounds": list(partitions.bounds),
-            "facts": partitions.facts._asdict() | {"intake": asdict(partitions.facts.intake)},
-            "sums": partitions.sums,
-        }
+        facts = partitions.facts._asdict() | {"intake": asdict(partitions.facts.intake)}
+        self._write({"bounds": partitions.bounds, "facts": facts, "sums": partitions.sums})
+
+    def _write(self, found: dict[str, Any]) -> None:
         with writing(self._manifest) as file:
+            record = {"version": _VERSION, "source": self.source, **found}
             file.write(json.dumps(record).encode())
 
-    def partitions(self) -> Partitions | None:
-        """Return the partitions if they are complete and sound, None if there are none."""
+    def _record(self) -> dict[str, Any] | None:
         try:
-            record = json.loads(self._manifest.read_text())
+            record: dict[str, Any] = json.loads(self._manifest.read_text())
             version = record["version"]
         except FileNotFoundError:
             return None
@@ -88,6 +89,13 @@ class Checkpoint:
             raise InputError(
                 f"{self._manifest}: a checkpoint of version {version}; this is version {_VERSION}"
             )
+        return record
+
+    def partitions(self) -> Partitions | None:
+        """Return the partitions if they are complete and sound, None if they are not complete."""
+        record = self._record()
+        if record is None or "sums" not in record:
+            return None
         if record["source"] != json.loads(json.dumps(self.source)):
             changed = [key for key, value in self.source.items() if record["source"][key] != value]
             raise InputError(

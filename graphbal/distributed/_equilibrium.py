@@ -266,8 +266,9 @@ def balance(
         Number of partitions; by default of 2 million synapses each, or four a neuron. Fewer may
         result where many synapses belong to one neuron.
     folder : path, optional
-        Where compiled partitions and checkpoints are kept, seen by all workers under this name; by
-        default a temporary folder of this machine.
+        Where compiled partitions and checkpoints are kept, seen by all workers under this name: a
+        new folder, an empty one, or that of an earlier run. By default a temporary one of this
+        machine.
     resume : bool
         Go on from what an interrupted run on the same source left in `folder`.
     progress : bool or callable
@@ -324,7 +325,7 @@ def balance(
     with cluster():
         partitions = checkpoint.partitions() if resume else None
         if partitions is None:
-            checkpoint.clear()
+            checkpoint.begin()
             partitions = compiled_partitions(pieces, place, float(p), float(alpha), npartitions)
             checkpoint.keep(partitions)
         _check_size(partitions)

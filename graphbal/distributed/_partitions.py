@@ -24,7 +24,7 @@ from graphbal.convert.tables import _union
 from graphbal.distributed._sources import Piece, read
 from graphbal.distributed._store import load, save, writing
 from graphbal.distributed._tasks import mapped, reduced, shared
-from graphbal.errors import InputError
+from graphbal.errors import GraphbalError, InputError
 from graphbal.network import Intake
 
 __all__ = ["Facts", "Part", "Partitions", "all_labels", "compiled_partitions"]
@@ -221,12 +221,17 @@ def _text(labels: pd.Index) -> pd.Index:
 def all_labels(folder: Path) -> pd.Index:
     """Return the labels of a folder of partitions; a worker reads them once."""
     path = folder / "labels.parquet"
+    if not path.exists():
+        raise GraphbalError(f"{path}: the file of labels is missing")
     return _labels_of(path, path.stat().st_mtime_ns)
 
 
 @lru_cache(maxsize=1)
 def _labels_of(path: Path, written: int) -> pd.Index:
-    return label_index(pd.read_parquet(path)["neuron"].to_numpy())
+    try:
+        return label_index(pd.read_parquet(path)["neuron"].to_numpy())
+    except (OSError, ValueError, KeyError) as error:
+        raise GraphbalError(f"{path}: the file of labels is damaged") from error
 
 
 # ------------------------------------------------------------------ rows to their partitions
