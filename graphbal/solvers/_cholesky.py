@@ -33,7 +33,7 @@ def eliminate(
     a neuron goes, each of its edges becomes an edge between two of its neighbours, one entry
     staying where it is, the other changing lists; or it goes too. So the graph never takes more
     memory than it did at first. `target` and `following` are given as scratch space of two entries
-    an edge.
+    an edge, and `ground` changes.
 
     Returns the order of elimination and, by position in it, where its neighbours start in `rows`,
     these, the shares of its current that go to them, the sum of its conductances, and that of the
@@ -43,7 +43,6 @@ def eliminate(
     weight = np.empty(target.size // 2)
     first = np.full(n, -1, target.dtype)
     degree = np.zeros(n, np.int64)
-    ground = ground.copy()
     edge = 0
     for i in range(n):
         for e in range(indptr[i], indptr[i + 1]):
@@ -68,12 +67,14 @@ def eliminate(
     starts = np.zeros(n + 1, np.int64)
     rows, shares = np.empty(edge + n, np.int32), np.empty(edge + n)
     pivots, gathered = np.empty(n), np.empty(n)
-    reach = ground.copy()
+    reach = np.empty(n)
     for i in range(n):
+        reach[i] = ground[i]
         for e in range(indptr[i], indptr[i + 1]):
             reach[i] += conductances[e]
     slot = np.full(n, -1, np.int64)
-    own, total, rests = np.empty(0, np.int64), np.empty(0), np.empty(0)
+    own, ranks = np.empty(0, np.int64), np.empty(0, np.int64)
+    total, rests = np.empty(0), np.empty(0)
     random = np.uint64(seed)
 
     for step in range(n):
@@ -84,10 +85,11 @@ def eliminate(
         order[step] = i
 
         if degree[i] >= own.size:
-            own = np.empty(2 * degree[i] + 64, np.int64)
-            total, rests = np.empty(own.size), np.empty(own.size)
+            size = 2 * degree[i] + 64
+            own, ranks = np.empty(size, np.int64), np.empty(size, np.int64)
+            total, rests = np.empty(size), np.empty(size)
         d = _gather(i, first, target, following, weight, degree, slot, own, total)
-        ranks = _ascending(total, d)
+        _rank(total, d, ranks)
         rests[d] = 0.0
         for k in range(d - 1, -1, -1):
             rests[k] = rests[k + 1] + total[ranks[k]]
@@ -129,7 +131,7 @@ def eliminate(
                 _insert(j, now, head, after, before)
                 bucket[j] = now
                 lowest = min(lowest, now)
-    return order, starts, rows[: starts[n]].copy(), shares[: starts[n]].copy(), pivots, gathered
+    return order, starts, rows, shares, pivots, gathered
 
 
 @njit(cache=True, error_model="numpy")
@@ -170,18 +172,21 @@ def _last_at_least(falling, value, low, high):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True, error_model="numpy")
-def _ascending(values, size):  # type: ignore[no-untyped-def]
-    """Return the ranks of the first entries, by insertion if few."""
-    if size > 32:
-        return np.argsort(values[:size])
-    ranks = np.empty(size, np.int64)
+def _rank(values, size, ranks):  # type: ignore[no-untyped-def]
+    """Rank the first entries in ascending order, by Shell's sort."""
+    gap = 1
+    while gap < size // 3:
+        gap = 3 * gap + 1
     for k in range(size):
-        m = k
-        while m > 0 and values[ranks[m - 1]] > values[k]:
-            ranks[m] = ranks[m - 1]
-            m -= 1
-        ranks[m] = k
-    return ranks
+        ranks[k] = k
+    while gap > 0:
+        for k in range(gap, size):
+            own, m = ranks[k], k
+            while m >= gap and values[ranks[m - gap]] > values[own]:
+                ranks[m] = ranks[m - gap]
+                m -= gap
+            ranks[m] = own
+        gap //= 3
 
 
 @njit(cache=True, error_model="numpy")
