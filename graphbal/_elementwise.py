@@ -30,15 +30,8 @@ def powers(weights: Array, p: float) -> Array:
 
 
 def extremes(costs: Array) -> tuple[float, float]:
-    """Return the smallest and the largest of some costs, which are not negative; NaN if one is."""
-    if costs.size >= LARGE:
-        from graphbal.engines._kernels import extreme_bits
-
-        # Numbers that are not negative are in the order of their bits, NaN beyond infinity.
-        bits = np.array(extreme_bits(costs.view(np.int64)))
-        smallest, largest = bits.view(np.float64).tolist()
-        return (smallest, largest) if smallest >= 0 <= largest else (np.nan, np.nan)
-    # `argmax` and `argmin`, which find a NaN first, are faster than `max` and `min`.
+    """Return the smallest and the largest cost; NaN if one is."""
+    # `argmin` and `argmax`, which find a NaN first, are faster than `min` and `max`.
     return float(costs[costs.argmin()]), float(costs[costs.argmax()])
 
 

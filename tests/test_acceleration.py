@@ -119,12 +119,14 @@ def test_the_preconditioner_is_symmetric_and_positive():
     assert np.linalg.eigvalsh(inverse).min() > 0
 
 
-def test_entries_above_are_those_of_the_dense_matrix():
+@pytest.mark.parametrize("integers", [np.int32, np.int64])
+def test_entries_above_are_those_of_the_dense_matrix(integers):
     rng = np.random.default_rng(2)
     matrix = sp.random_array((50, 50), density=0.3, rng=rng, format="csr")
     right, enough = rng.random((2, 50))
     dense = matrix.toarray()
     expected = np.where((dense > 0) & (dense * right >= enough[:, None]), dense, 0.0)
-    found = entries_above(sp.csr_array(matrix), right, enough)
+    matrix.indptr, matrix.indices = matrix.indptr.astype(integers), matrix.indices.astype(integers)
+    found = entries_above(matrix, right, enough)
     assert 0 < found.nnz < matrix.nnz
     np.testing.assert_array_equal(found.toarray(), expected)

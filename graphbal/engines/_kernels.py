@@ -11,7 +11,6 @@ __all__ = [
     "copy_above",
     "count_above",
     "count_diagonal",
-    "extreme_bits",
     "gather_scatter",
     "laplacian_block",
     "reciprocal_sum",
@@ -172,14 +171,18 @@ def copy_above(
     kept_indices: NDArray[np.int32],
     kept_values: NDArray[np.float64],
 ) -> None:
-    """Copy the entries that `count_above` counts."""
+    """Copy the entries that `count_above` counts.
+
+    Each entry is written, few are kept: a branch would often be mispredicted.
+    """
     for i in prange(indptr.size - 1):
-        at = kept_indptr[i]
+        at, end = kept_indptr[i], kept_indptr[i + 1]
         for e in range(indptr[i], indptr[i + 1]):
-            if values[e] * right[indices[e]] >= enough[i]:
-                kept_values[at] = values[e]
-                kept_indices[at] = indices[e]
-                at += 1
+            if at == end:
+                break
+            kept_values[at] = values[e]
+            kept_indices[at] = indices[e]
+            at += values[e] * right[indices[e]] >= enough[i]
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy")
@@ -196,16 +199,6 @@ def absolute_or_square(
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy")
-def extreme_bits(bits: NDArray[np.int64]) -> tuple[int, int]:
-    """Return the smallest and the largest."""
-    smallest = largest = bits[0]
-    for e in prange(bits.size):
-        smallest = min(smallest, bits[e])
-        largest = max(largest, bits[e])
-    return smallest, largest
-
-
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy")
 def count_diagonal(
     indptr: NDArray[np.integer], indices: NDArray[np.integer], values: NDArray[np.float64]
 ) -> int:
@@ -213,5 +206,6 @@ def count_diagonal(
     number = 0
     for i in prange(indptr.size - 1):
         for e in range(indptr[i], indptr[i + 1]):
-            number += (indices[e] == i) & (values[e] != 0)
+            if indices[e] == i and values[e] != 0:
+                number += 1
     return number
