@@ -65,6 +65,8 @@ class Problem:
     (2, 2, [1.0, -1.0])
     >>> problem.engine().at(np.zeros(2)).gradients.tolist()
     [3.0, -3.0]
+    >>> float(problem.summed(np.array([3.0, 1.0])))
+    4.0
     >>> post, pre = problem.endpoints()
     >>> post.tolist(), pre.tolist()
     ([0, 1], [1, 0])

@@ -55,13 +55,13 @@ class ApproximateCholesky:
     pivots: Array
     gathered: Array
 
-    def blurred(self, relative: float) -> ApproximateCholesky:
-        """Return the factors with no pivot less than this times what gathers there.
+    def blind_to(self, relative: float) -> ApproximateCholesky:
+        """Return factors that leave alone what hangs on less than this times what gathers there.
 
         A cluster on a thread weaker than rounding within it would be sent anywhere.
         """
-        floor = np.where(self.pivots > 0, relative * self.gathered, 0.0)
-        return replace(self, pivots=np.maximum(self.pivots, floor))
+        seen = self.pivots >= relative * self.gathered
+        return replace(self, pivots=np.where(seen, self.pivots, 0.0))
 
     def __call__(self, b: Array) -> Array:
         """Return x with U D Uᵀ x = b, 0 at the last neuron of a component without ground."""

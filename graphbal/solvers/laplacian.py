@@ -124,7 +124,7 @@ def cholesky_cg(problem: Problem, max_iterations: int) -> LinearSolver:
             laplacian_product(here.indptr, here.indices, here.data, ground, x, image)
             return image
 
-        return product, lambda: approximate_cholesky(here, shift).blurred(1e-15)
+        return product, lambda: approximate_cholesky(here, shift).blind_to(1e-15)
 
     return _renewing(problem, max_iterations, prepare)
 
@@ -285,30 +285,33 @@ def _renewing(
 ) -> LinearSolver:
     """Return conjugate gradients whose preconditioner is renewed when it no longer fits."""
     precondition: Callable[[Array], Array] | None = None
-    usual = 0
+    pace = 0.0  # iterations a factor of e, when it was new
 
     def solve(
         state: State, b: Array, residual: float, error: float, shift: Array | None = None
     ) -> LinearStep:
-        nonlocal precondition, usual
+        nonlocal precondition, pace
         product, approximate_inverse = prepare(state, shift)
         diagonal = state.through if shift is None else state.through + shift
         fresh = precondition is None
+        reduction = float(np.abs(b / diagonal).max(initial=0.0)) / max(residual, 1e-15)
+        fold = float(np.log(max(reduction, np.e)))
+        wasted = 0
         while True:
             if precondition is None:
                 inverse = approximate_inverse()
                 precondition = (
                     inverse if shift is not None else _consistent(problem, inverse, diagonal)
                 )
-            # One from an earlier step may take twice its first effort, then it is renewed.
-            limit = max_iterations if fresh else 2 * usual + 4
+            # One from an earlier step may take twice the effort, then it is renewed.
+            limit = max_iterations if fresh else min(int(2 * pace * fold) + 4, max_iterations)
             step = conjugate_gradients(product, b, precondition, diagonal, residual, error, limit)
             if fresh or step.iterations < limit:
                 break
-            precondition, fresh = None, True
+            precondition, fresh, wasted = None, True, step.iterations
         if fresh:
-            usual = step.iterations
-        return step
+            pace = step.iterations / fold
+        return step._replace(iterations=wasted + step.iterations)
 
     return solve
 
