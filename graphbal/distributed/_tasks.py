@@ -25,7 +25,7 @@ __all__ = ["cluster", "mapped", "reduced", "shared", "total"]
 # Results that are combined at once: few, so that no worker holds many.
 _FAN_IN = 4
 # Attempts to start a cluster; Dask gives up if a worker dies meanwhile.
-_STARTS = 3
+_STARTS = 5
 
 
 def mapped(function: Callable[..., Any], items: Iterable[Any], *arguments: Any) -> list[Any]:
