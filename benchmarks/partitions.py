@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import resource
 import tempfile
 import time
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ import pandas as pd
 
 import graphbal as gb
 from benchmarks.harness import Line, seconds
+from benchmarks.memory import _status
 from graphbal import ensembles
 from graphbal.engines import local_engine
 
@@ -92,7 +92,7 @@ def _balanced(folder: Path, tol: float) -> tuple[gb.distributed.PartitionedEquil
 
     with gb.distributed.cluster(workers=WORKERS, memory=MEMORY):
         eq = gb.distributed.balance(folder, tol, progress=note)
-        peaks = default_client().run(_peak)
+        peaks = default_client().run(_status, "VmHWM")
     (begun, first), (ended, last) = steps[0], steps[-1]
     return eq, {
         "pass": (ended - begun) / max(last - first, 1),
@@ -101,10 +101,6 @@ def _balanced(folder: Path, tol: float) -> tuple[gb.distributed.PartitionedEquil
         "seconds": eq.stats["seconds"],
         "history": eq.stats["history"],
     }
-
-
-def _peak() -> int:
-    return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
 def _pass_of(net: gb.SynapticNetwork) -> float:
