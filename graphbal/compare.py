@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
-from numbers import Integral
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -20,6 +19,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
+from graphbal._checks import require_whole
 from graphbal._processes import results
 from graphbal._samples import Samples
 from graphbal._version import __version__
@@ -284,12 +284,12 @@ def comparison(
     Comparison(1 networks, 1 measures, 3 values of null networks)
     """
     functions = _functions(measures)
-    _require_whole("workers", workers, 1)
-    _require_whole("seed", seed, 0)
+    require_whole("workers", workers, 1)
+    require_whole("seed", seed, 0)
     if null is None:
         n_null = 0
     else:
-        _require_whole("n_null", n_null, 1)
+        require_whole("n_null", n_null, 1)
         if not callable(null) and null not in NULLS:
             raise InputError(f"there is no null model {null!r}; choose from {', '.join(NULLS)}")
     if progress:
@@ -349,11 +349,6 @@ def _functions(measures: Any) -> dict[str, Measure]:
     if not functions:
         raise InputError("no measure was given")
     return functions
-
-
-def _require_whole(name: str, value: int, least: int) -> None:
-    if not (isinstance(value, Integral) and value >= least):
-        raise InputError(f"{name} is {value!r}; it must be a whole number, at least {least}")
 
 
 def _count(networks: Any) -> int | None:

@@ -31,11 +31,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from graphbal._checks import require_whole
 from graphbal.convert import as_network
 from graphbal.errors import InputError
 from graphbal.network import SynapticNetwork
 from graphbal.nulls import entropy, permutations, rewiring
-from graphbal.nulls._sampler import Sampler, require_whole
+from graphbal.nulls._sampler import Sampler
 from graphbal.nulls.entropy import maximum_entropy
 from graphbal.nulls.permutations import (
     permute_inputs,

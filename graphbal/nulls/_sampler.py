@@ -5,16 +5,15 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from copy import copy
 from dataclasses import dataclass, replace
-from numbers import Integral
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from graphbal.errors import InputError
+from graphbal._checks import require_whole
 from graphbal.network import Intake, SynapticNetwork
 
-__all__ = ["Sampler", "rearranged", "require_whole"]
+__all__ = ["Sampler", "rearranged"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,10 +95,3 @@ def rearranged(
         edge_attributes={},
         intake=Intake(),
     )
-
-
-def require_whole(name: str, value: int) -> int:
-    """Return the number, if it is whole and not negative."""
-    if not (isinstance(value, Integral) and value >= 0):
-        raise InputError(f"{name} is {value!r}; it must be a whole number, not negative")
-    return int(value)

@@ -11,11 +11,12 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
+from graphbal._checks import require_whole
 from graphbal.convert import as_network
 from graphbal.errors import InputError
 from graphbal.network import SynapticNetwork
 from graphbal.nulls import _moves
-from graphbal.nulls._sampler import Sampler, rearranged, require_whole
+from graphbal.nulls._sampler import Sampler, rearranged
 
 __all__ = [
     "Mixing",

@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
+from graphbal._checks import require_whole
 from graphbal.engines import local_engine
 from graphbal.errors import InputError
 from graphbal.local_rule import settling_step
@@ -23,7 +24,6 @@ from graphbal.rnn.simulation import (
     initial_states,
     labelled,
     overflow,
-    require_seed,
     run_block,
     step_deviations,
 )
@@ -237,7 +237,7 @@ def balance_online(
         raise InputError(f"gain_time is {gain_time!r}; it must be a number from dt = {step:g} on")
     if not (isinstance(floor, Real) and 0 <= floor < np.inf):
         raise InputError(f"floor is {floor!r}; it must be a finite number, not negative")
-    require_seed(seed)
+    require_whole("seed", seed)
     deviations = (
         step_deviations(network, delta, "noise", noise),
         np.zeros(1),

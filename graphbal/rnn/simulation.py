@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from graphbal._checks import require_whole
 from graphbal.errors import InputError
 from graphbal.rnn.model import RecurrentNetwork, activate
 
@@ -182,7 +183,7 @@ def run_trials(
     """Do what `simulate` does, and show every block, by number, after each of its time steps."""
     u = checked_inputs(network, inputs)
     delta = euler_step(network, dt, substeps)
-    require_seed(seed)
+    require_whole("seed", seed)
     n, (trials, times) = network.n_neurons, u.shape[:2]
     private = step_deviations(network, delta, "noise", noise)
     shared = step_deviations(network, delta, "shared_noise", shared_noise)
@@ -507,11 +508,6 @@ def step_deviations(network: RecurrentNetwork, delta: float, name: str, values: 
     """Return the standard deviation of what noise in the states adds in a substep."""
     sd = deviations(name, values, network.n_neurons)
     return sd if network.form == "discrete" else sd * np.sqrt(2 * delta / network.tau)
-
-
-def require_seed(seed: int) -> None:
-    if not (isinstance(seed, Integral) and seed >= 0):
-        raise InputError(f"seed is {seed!r}; it must be a whole number, not negative")
 
 
 def _with_weight_noise(

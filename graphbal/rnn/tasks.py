@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from numbers import Integral, Real
+from numbers import Real
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
+from graphbal._checks import require_whole
 from graphbal.errors import InputError
 
 __all__ = [
@@ -156,7 +157,7 @@ class ContextIntegration:
     n_outputs = 2
 
     def __post_init__(self) -> None:
-        require_count("n_times", self.n_times)
+        require_whole("n_times", self.n_times, 1)
         _require_number("noise", self.noise, 0)
         _require_step(self.dt)
 
@@ -240,8 +241,8 @@ class PerceptualIntegration:
             raise InputError(
                 f"coherences are {self.coherences!r}; they must be above 0 and at most 1"
             )
-        require_count("n_stimulus", self.n_stimulus)
-        require_count("n_response", self.n_response)
+        require_whole("n_stimulus", self.n_stimulus, 1)
+        require_whole("n_response", self.n_response, 1)
         _require_number("noise", self.noise, 0)
         _require_step(self.dt)
 
@@ -323,10 +324,10 @@ class DelayedMatch:
     n_outputs = 1
 
     def __post_init__(self) -> None:
-        require_count("n_stimuli", self.n_stimuli, 2)
+        require_whole("n_stimuli", self.n_stimuli, 2)
         for name in ("n_sample", "n_test", "n_response"):
-            require_count(name, getattr(self, name))
-        require_count("n_delay", self.n_delay, 0)
+            require_whole(name, getattr(self, name), 1)
+        require_whole("n_delay", self.n_delay)
         _require_number("noise", self.noise, 0)
         _require_step(self.dt)
 
@@ -460,15 +461,8 @@ def _in_turn(n_trials: int | None, n_conditions: int) -> NDArray[np.int64]:
     """Return the condition of each trial."""
     if n_trials is None:
         n_trials = n_conditions
-    require_count("n_trials", n_trials)
+    require_whole("n_trials", n_trials, 1)
     return np.arange(n_trials, dtype=np.int64) % n_conditions
-
-
-def require_count(name: str, value: int, least: int = 1) -> int:
-    """Return the number, if it is whole and large enough."""
-    if not (isinstance(value, Integral) and value >= least):
-        raise InputError(f"{name} is {value!r}; it must be a whole number, at least {least}")
-    return int(value)
 
 
 def _require_number(name: str, value: float, least: float) -> None:

@@ -17,10 +17,11 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
+from graphbal._checks import require_whole
 from graphbal.errors import InputError
 from graphbal.rnn.model import RecurrentNetwork
 from graphbal.rnn.simulation import euler_step
-from graphbal.rnn.tasks import Batch, Task, require_count
+from graphbal.rnn.tasks import Batch, Task
 
 __all__ = ["Training", "conserved_quantities", "train"]
 
@@ -209,7 +210,7 @@ def train(
     >>> run
     Training(100 iterations, loss ...)
     """
-    n_iterations = require_count("n_iterations", n_iterations, 0)
+    n_iterations = require_whole("n_iterations", n_iterations)
     descent = _Descent(
         optimizer=_word("optimizer", optimizer, ("sgd", "adam")),
         learning_rate=_number("learning_rate", learning_rate, positive=True),
@@ -220,9 +221,9 @@ def train(
     )
     penalty = _number("penalty", penalty)
     trained = tuple(_word("trained", name, WEIGHTS) for name in trained)
-    seed = require_count("seed", seed, 0)
+    seed = require_whole("seed", seed)
     if n_trials is not None:
-        n_trials = require_count("n_trials", n_trials)
+        n_trials = require_whole("n_trials", n_trials, 1)
     _require_fitting(network, task)
     delta = euler_step(network, None if network.form == "discrete" else task.dt, substeps)
     try:
