@@ -60,10 +60,10 @@ def step(net):
 def test_a_loss_is_the_squared_error_of_that_simulation(form, kind):
     net, trials = network(form=form), batch()
     curves = loss_against_noise(
-        {"net": net}, trials, [0.0, 0.1], kind=kind, seeds=[3, 8], **step(net)
+        {"net": net}, trials, [0.0, 0.1, 0.3], kind=kind, seeds=[3, 8], **step(net)
     )
     assert list(curves.losses.columns) == ["network", "level", "seed", "loss"]
-    assert len(curves.losses) == 4
+    assert len(curves.losses) == 6
     for row in curves.losses.itertuples():
         run = simulate(net, trials.inputs, seed=row.seed, **{kind: row.level}, **step(net))
         assert row.loss == pytest.approx(np.mean((run.outputs - trials.targets) ** 2).item())
@@ -250,17 +250,20 @@ def test_tables_keep_the_order_given_and_one_seed_has_no_interval():
         ({"seeds": 0}, "seeds are 0; give their number"),
         ({"seeds": [1, 1]}, "or each once"),
         ({"seeds": 2.5}, "seeds are 2.5"),
-        ({"seeds": [-1]}, "network 'net' at the level 0.1: seed is -1"),
+        ({"seeds": [-1]}, "network 'net': seed is -1"),
         ({"n_trials": 3}, "n_trials is for a task"),
         ({"task": 3}, "a int is no task"),
-        ({"dt": None}, "network 'net' .*dt, the time step, is needed"),
-        ({"dt": 3.0}, "network 'net' .*the limit is 2 min τ = 2"),
+        ({"dt": None}, "network 'net': dt, the time step, is needed"),
+        ({"dt": 3.0}, "network 'net': .*the limit is 2 min τ = 2"),
         (
             {"networks": {"few": network(w_in=np.ones((10, 2)))}},
-            "network 'few' .*inputs have shape",
+            "network 'few': the inputs have shape",
         ),
         ({"networks": {"few": network(w_out=None)}}, "there are 0 outputs, and targets for 2"),
-        ({"networks": {"grows": network(w_rec=9.0 * np.eye(10))}, "dt": 1.9}, "'grows'.*unstable"),
+        (
+            {"networks": {"grows": network(w_rec=9.0 * np.eye(10))}, "dt": 1.9},
+            "'grows': at the level 0.1 the.*unstable",
+        ),
     ],
 )
 def test_bad_comparisons_are_named(changes, message):

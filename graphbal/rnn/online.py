@@ -19,6 +19,7 @@ from graphbal.rnn.costs import cost_graph
 from graphbal.rnn.model import RecurrentNetwork
 from graphbal.rnn.simulation import (
     Block,
+    Run,
     checked_inputs,
     euler_step,
     initial_states,
@@ -255,7 +256,8 @@ def balance_online(
     outputs = np.empty((repeats * times, network.n_outputs, trials))
     for part in np.split(outputs, repeats):
         block.x[...] = x0 * np.exp(-rule.h)[:, None]
-        run_block(block, u.transpose(1, 2, 0), substeps, deviations, draws, None, part, rule.step)
+        run = Run(block, deviations, None, part)
+        run_block([run], u.transpose(1, 2, 0), substeps, draws, rule.step)
         if not np.isfinite(block.x).all():
             raise InputError(overflow(network, delta))
     rule.sense()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
+from itertools import repeat
 from numbers import Integral, Real
 from typing import Any
 
@@ -16,7 +17,7 @@ from scipy import sparse
 from graphbal._progress import steps_bar
 from graphbal.errors import InputError
 from graphbal.rnn.model import RecurrentNetwork, _array
-from graphbal.rnn.simulation import simulate
+from graphbal.rnn.simulation import outputs_against_noise
 
 __all__ = ["NoiseCurves", "loss_against_noise"]
 
@@ -195,8 +196,9 @@ def loss_against_noise(
 
     Notes
     -----
-    One simulation for each network, level and seed. With the same seed networks see the same normal
-    numbers, and so does a network at every level.
+    One simulation for each network, level and seed; the levels of a network advance side by side
+    and share their draws. With the same seed networks see the same normal numbers, and so does a
+    network at every level.
 
     References
     ----------
@@ -221,8 +223,8 @@ def loss_against_noise(
         raise InputError("there are no networks to compare")
     if kind not in KINDS:
         raise InputError(f"kind is {kind!r}; choose one of {', '.join(KINDS)}")
-    strengths = _array("levels", np.atleast_1d(levels), (None,))
-    if not strengths.size or strengths.min() < 0 or np.unique(strengths).size < strengths.size:
+    strengths = _array("levels", np.atleast_1d(levels), (None,)).tolist()
+    if not strengths or min(strengths) < 0 or len(set(strengths)) < len(strengths):
         raise InputError(f"levels are {levels!r}; give each once, none of them negative")
     every = range(int(seeds)) if isinstance(seeds, Integral) else seeds
     chosen = list(every) if isinstance(every, Iterable) else []
@@ -233,20 +235,20 @@ def loss_against_noise(
         raise InputError("n_trials is for a task; these trials are given")
     trials = None if is_drawn else _trials(task)
     task_step = getattr(task, "dt", None) if dt is None else dt
-    rows = []
+    rows: list[tuple[str, float, int, float]] = []
     for seed in _shown(chosen, progress):
         if is_drawn or trials is None:
             trials = _trials(task.batch(seed, n_trials))
         for name, network in networks.items():
             step = dt if network.form == "discrete" else task_step
-            for level in strengths.tolist():
-                options = {"seed": seed, "substeps": substeps, kind: level}
-                try:
-                    run = simulate(network, trials.inputs, step, keep_states=False, **options)
-                    loss = trials.loss(run.outputs.to_numpy(), average)
-                except InputError as error:
-                    raise InputError(f"network {name!r} at the level {level:g}: {error}") from error
-                rows.append((name, level, seed, loss))
+            try:
+                runs = outputs_against_noise(
+                    network, trials.inputs, step, kind, strengths, seed=seed, substeps=substeps
+                )
+                losses = [trials.loss(outputs, average) for outputs in runs]
+            except InputError as error:
+                raise InputError(f"network {name!r}: {error}") from error
+            rows += zip(repeat(name), strengths, repeat(seed), losses)
     return NoiseCurves(pd.DataFrame(rows, columns=["network", "level", "seed", "loss"]))
 
 

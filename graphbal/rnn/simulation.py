@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from numbers import Integral, Real
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["Simulation", "largest_step", "simulate"]
 
 Array = NDArray[np.float64]
+Deviations = tuple[Array, Array, Array]
 
 # Trials are run in blocks whose states, so many numbers, stay in the cache.
 BLOCK = 65_536
@@ -184,38 +185,104 @@ def run_trials(
     u = checked_inputs(network, inputs)
     delta = euler_step(network, dt, substeps)
     require_whole("seed", seed)
-    n, (trials, times) = network.n_neurons, u.shape[:2]
     private = step_deviations(network, delta, "noise", noise)
     shared = step_deviations(network, delta, "shared_noise", shared_noise)
     noisy_inputs = deviations("input_noise", input_noise, network.n_inputs)
-    x0 = initial_states(network, initial, trials)
+    x0 = initial_states(network, initial, len(u))
     *streams, of_weights = np.random.SeedSequence(seed).spawn(4)
-    model = _with_weight_noise(network, weight_noise, of_weights)
+    course = _Course(
+        _with_weight_noise(network, weight_noise, of_weights),
+        (private, shared, noisy_inputs),
+        np.empty((u.shape[1], network.n_neurons, len(u))) if keep_states else None,
+        np.empty((u.shape[1], network.n_outputs, len(u))),
+    )
+    _run_all([course], u, delta, substeps, streams, x0, watch)
+    return labelled(network, 1.0 if dt is None else float(dt), course.states, course.outputs)
 
-    states = np.empty((times, n, trials)) if keep_states else None
-    outputs = np.empty((times, network.n_outputs, trials))
+
+def outputs_against_noise(
+    network: RecurrentNetwork,
+    inputs: Any,
+    dt: float | None,
+    kind: str,
+    levels: Sequence[float],
+    *,
+    seed: int = 0,
+    substeps: int = 1,
+) -> list[Array]:
+    """Return the outputs of `simulate`, (trial, time, output), at each level of a kind of noise.
+
+    All levels advance side by side, so that their normal numbers are drawn once.
+    """
+    u = checked_inputs(network, inputs)
+    delta = euler_step(network, dt, substeps)
+    require_whole("seed", seed)
+    x0 = initial_states(network, None, len(u))
+    *streams, of_weights = np.random.SeedSequence(seed).spawn(4)
+    courses = []
+    for level in levels:
+        strength = dict.fromkeys(("noise", "shared_noise", "input_noise", "weight_noise"), 0.0)
+        strength[kind] = level
+        noise = (
+            step_deviations(network, delta, "noise", strength["noise"]),
+            step_deviations(network, delta, "shared_noise", strength["shared_noise"]),
+            deviations("input_noise", strength["input_noise"], network.n_inputs),
+        )
+        model = _with_weight_noise(network, strength["weight_noise"], of_weights)
+        outputs = np.empty((u.shape[1], network.n_outputs, len(u)))
+        courses.append(_Course(model, noise, None, outputs, f"at the level {level:g} "))
+    _run_all(courses, u, delta, substeps, streams, x0)
+    return [course.outputs.transpose(2, 0, 1) for course in courses]
+
+
+class _Course(NamedTuple):
+    """A network with its noise, and where its states and outputs go, (time, channel, trial)."""
+
+    network: RecurrentNetwork
+    deviations: Deviations
+    states: Array | None
+    outputs: Array
+    where: str = ""
+
+
+def _run_all(
+    courses: list[_Course],
+    inputs: Array,
+    delta: float,
+    substeps: int,
+    streams: list[np.random.SeedSequence],
+    x0: Array,
+    watch: Callable[[int, Block], None] | None = None,
+) -> None:
+    """Run all courses on all trials, in blocks; all courses of a block see the same draws."""
+    n, trials = x0.shape
     n_blocks = min(-(-trials * n // BLOCK), trials)
     edges = np.linspace(0, trials, n_blocks + 1).astype(int)
     seeds = [stream.spawn(n_blocks) for stream in streams]
 
     def run(k: int) -> None:
-        trials = slice(edges[k], edges[k + 1])
-        block = Block(model, delta, x0[:, trials])
+        part = slice(edges[k], edges[k + 1])
+        runs = [
+            Run(
+                Block(each.network, delta, x0[:, part]),
+                each.deviations,
+                None if each.states is None else each.states[:, :, part],
+                each.outputs[:, :, part],
+            )
+            for each in courses
+        ]
         run_block(
-            block,
-            u[trials].transpose(1, 2, 0),
+            runs,
+            inputs[part].transpose(1, 2, 0),
             substeps,
-            (private, shared, noisy_inputs),
             [np.random.default_rng(blocks[k]) for blocks in seeds],
-            None if states is None else states[:, :, trials],
-            outputs[:, :, trials],
-            None if watch is None else partial(watch, k, block),
+            None if watch is None else partial(watch, k, runs[0].block),
         )
-        if not np.isfinite(block.x).all():
-            raise InputError(overflow(network, delta))
+        for course, done in zip(courses, runs, strict=True):
+            if not np.isfinite(done.block.x).all():
+                raise InputError(course.where + overflow(course.network, delta))
 
     _on_all_cores(run, n_blocks)
-    return labelled(network, 1.0 if dt is None else float(dt), states, outputs)
 
 
 def euler_step(network: RecurrentNetwork, dt: float | None, substeps: int) -> float:
@@ -393,41 +460,58 @@ def _on_all_cores(run: Callable[[int], None], n_blocks: int) -> None:
         list(pool.map(run, range(n_blocks)))
 
 
+class Run(NamedTuple):
+    """A block with the standard deviations of its noise, and where its course is written."""
+
+    block: Block
+    deviations: Deviations  # private and shared, in a substep, and of the inputs
+    states: Array | None
+    outputs: Array
+
+
 def run_block(
-    block: Block,
+    runs: Sequence[Run],
     inputs: Array,
     substeps: int,
-    deviations: tuple[Array, Array, Array],
     draws: list[np.random.Generator],
-    states: Array | None,
-    outputs: Array,
     after: Callable[[], None] | None = None,
 ) -> None:
-    """Advance a block to the end; inputs, states and outputs are (time, channel, trial).
+    """Advance blocks of equal size with the same draws to the end.
 
-    `after` is called after every time step; it may change the block.
+    Inputs, states and outputs are (time, channel, trial). `after` is called after every time step;
+    it may change the blocks.
     """
-    n, trials = block.x.shape
-    private, shared, noisy_inputs = (
-        sd[:, None] if sd.any() else np.empty((0, 1)) for sd in deviations
+    shape = runs[0].block.x.shape
+    noises = [tuple(sd[:, None] if sd.any() else None for sd in run.deviations) for run in runs]
+    has_private, has_shared, has_input = (
+        any(sd is not None for sd in each) for each in zip(*noises, strict=True)
     )
-    normal = np.empty((n, trials)) if private.size else None
+    # Drawn where a run has noise of the kind.
+    private: Any = np.empty(shape) if has_private else None
+    shared: Any = None
+    of_inputs: Any = None
+    scaled = np.empty(shape)
     with np.errstate(over="ignore", invalid="ignore"):
         for t, u in enumerate(inputs):
-            block.inputs[...] = u
-            if noisy_inputs.size:
-                block.inputs += noisy_inputs * draws[2].standard_normal(u.shape)
+            if has_input:
+                of_inputs = draws[2].standard_normal(u.shape)
+            for run, (*_, sd) in zip(runs, noises, strict=True):
+                run.block.inputs[...] = u if sd is None else u + sd * of_inputs
             for _ in range(substeps):
-                block.step()
-                if normal is not None:
-                    draws[0].standard_normal(out=normal)
-                    normal *= private
-                    block.x += normal
-                if shared.size:
-                    block.x += shared * draws[1].standard_normal(trials)
-            if states is not None:
-                states[t] = block.x
-            block.read(outputs[t])
+                if has_private:
+                    draws[0].standard_normal(out=private)
+                if has_shared:
+                    shared = draws[1].standard_normal(shape[1])
+                for run, (own, common, _) in zip(runs, noises, strict=True):
+                    run.block.step()
+                    if own is not None:
+                        run.block.x += np.multiply(private, own, out=scaled)
+                    if common is not None:
+                        run.block.x += common * shared
+            for run in runs:
+                if run.states is not None:
+                    run.states[t] = run.block.x
+                run.block.read(run.outputs[t])
             if after is not None:
                 after()
 
