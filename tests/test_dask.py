@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import json
 import os
@@ -20,7 +21,14 @@ dask = pytest.importorskip("dask")
 pytest.importorskip("distributed")
 frames = pytest.importorskip("dask.dataframe")
 
-from graphbal.distributed import _checkpoint, _components, _partitions, _sources  # noqa: E402
+from graphbal.distributed import (  # noqa: E402
+    _checkpoint,
+    _components,
+    _partitions,
+    _problem,
+    _sources,
+)
+from graphbal.solvers import laplacian  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -378,6 +386,122 @@ def test_an_interrupted_run_goes_on_where_it_was(tmp_path, monkeypatch):
     assert imbalances[0] == pytest.approx(reached)
     assert before == {path: path.stat().st_mtime_ns for path in before}
     assert len(before) == 3
+
+
+def compiled_problem(rows, folder, n_parts=3):
+    partitions = compiled(rows, folder, n_parts)
+    found = _components.components_of(partitions)
+    return _problem.limit_problem(partitions, *found, None)[0]
+
+
+class Notebook:
+    """A checkpoint that is always due."""
+
+    is_due = True
+
+    def __init__(self):
+        self.records = []
+
+    def watch(self, q, cost, since=None):
+        self.records.append((q.copy(), cost))
+
+
+def test_what_is_recorded_amid_a_linear_system_is_what_conjugate_gradients_have_found(tmp_path):
+    """The iterates of SciPy's solver on the assembled Laplacian, from its callback."""
+    rows, notes = table(23, n=80, m=900, reach=4), Notebook()
+    problem = dataclasses.replace(compiled_problem(rows, tmp_path), checkpoint=notes)
+    q = np.random.default_rng(0).normal(size=problem.n) / 5
+    state = problem.engine().at(q)
+    step = laplacian.jacobi_cg(problem, 30)(state, state.gradients, 0.0, None)
+    J = gb.SynapticNetwork.from_edges(rows).weights.toarray()
+    C = np.abs(J) * np.exp(q[None, :] - q[:, None]) * (1 - np.eye(problem.n))
+    through = C.sum(0) + C.sum(1)
+    expected = []
+    sparse.linalg.cg(
+        np.diag(through) - C - C.T,
+        C.sum(1) - C.sum(0),
+        maxiter=30,
+        rtol=0,
+        M=np.diag(1 / through),
+        callback=lambda x: expected.append(x.copy()),
+    )
+    found = [record[0] - q for record in notes.records[1:]]
+    assert len(found) == len(expected) == 30
+    np.testing.assert_allclose(found, expected, atol=1e-9)
+    np.testing.assert_allclose(found[-1], step.x, atol=1e-12)
+    costs = [cost for _, cost in notes.records]
+    for potentials, cost in notes.records:
+        rest = potentials - q
+        assert cost == pytest.approx((C * np.exp(rest[None, :] - rest[:, None])).sum())
+    assert costs[-1] < costs[0]
+
+
+def test_a_driver_that_dies_amid_a_linear_system_loses_no_more_than_an_interval(
+    tmp_path, monkeypatch
+):
+    """It dies thirty passes into one; what it had come to by then is gone on from."""
+    monkeypatch.setattr(_checkpoint, "INTERVAL", 0.0)
+    rows, folder = table(24, n=150, m=800, reach=2), tmp_path / "work"
+    pattern = written(rows, tmp_path)
+    reduced, since, told = _partitions.Partitions.reduced, [0], []
+
+    def dying(self, *arguments):
+        since[0] += 1
+        if told and since[0] > 30:
+            raise InterruptionError
+        return reduced(self, *arguments)
+
+    def note(step):
+        told.append(step)
+        since[0] = 0
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_partitions.Partitions, "reduced", dying)
+        with pytest.raises(InterruptionError):
+            gb.distributed.balance(pattern, TOL, folder=folder, npartitions=3, progress=note)
+    before = told[-1]
+    eq = gb.distributed.balance(
+        pattern, TOL, folder=folder, npartitions=3, progress=note, resume=True
+    )
+    assert told[told.index(before) + 1]["total_cost"] < before["total_cost"]
+    assert_balanced_as(rows, eq)
+
+
+def test_what_was_compiled_before_an_interruption_is_not_compiled_again(tmp_path, monkeypatch):
+    rows, folder = table(25, m=900), tmp_path / "work"
+    pattern = written(rows, tmp_path)
+
+    def compile_first_only(part, **settings):
+        if part.number:
+            raise InterruptionError
+        return compile_part(part, **settings)
+
+    compile_part = _partitions._compile
+    with monkeypatch.context() as patch:
+        patch.setattr(_partitions, "_compile", compile_first_only)
+        with pytest.raises(InterruptionError):
+            gb.distributed.balance(pattern, folder=folder, npartitions=3)
+    assert len(list(folder.glob("rows-*.npy"))) == 3 * 4
+    before = {path: path.stat().st_mtime_ns for path in folder.glob("part-00000.*.npy")}
+    with monkeypatch.context() as patch:
+        patch.delattr(_partitions, "read")  # no task needs the source any more
+        eq = gb.distributed.balance(pattern, TOL, folder=folder, npartitions=3, resume=True)
+    assert_balanced_as(rows, eq)
+    assert before == {path: path.stat().st_mtime_ns for path in before}
+    assert not list(folder.glob("rows-*"))
+    with pytest.raises(gb.InputError, match="another run"):
+        gb.distributed.balance(pattern, folder=folder, npartitions=2, resume=True)
+
+
+def test_progress_tells_bytes_and_the_time_that_is_left(tmp_path):
+    told = []
+    eq = gb.distributed.balance(written(table(26), tmp_path), npartitions=4, progress=told.append)
+    last = told[-1]
+    assert last["bytes_read"] == last["passes"] * eq.stats["bytes_per_pass"]
+    assert last["bytes_moved"] == last["passes"] * 8 * 200 * (2 + 4)
+    assert told[0]["seconds_left"] is None
+    assert all(step["seconds_left"] is None or step["seconds_left"] >= 0 for step in told)
+    assert last["seconds_left"] == 0
 
 
 def test_a_checkpoint_of_another_run_or_a_damaged_one_is_refused(tmp_path):

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from graphbal.distributed._partitions import Facts, Partitions, all_labels
+from graphbal.distributed._partitions import COMPILED, STAGES, Facts, Partitions, all_labels
 from graphbal.distributed._sources import Piece
 from graphbal.distributed._store import verify, writing
 from graphbal.distributed._tasks import mapped
@@ -24,10 +24,12 @@ __all__ = ["Checkpoint"]
 Array = NDArray[np.float64]
 
 _VERSION = 1
-# What only lives as long as a pass or a stage.
-_PASSING = ("rows-*.npy", "shared-*.npy", "part-*.view-*.npy", ".*.part")
+# What only lives as long as a pass.
+_PASSING = ("shared-*.npy", "part-*.view-*.npy", ".*.part")
 # Time between two records of the potentials, in units of what one takes.
 INTERVAL = 20.0
+# Steps near the equilibrium lower the cost by less than its last digits.
+_ROUNDING = 1e-14
 
 
 class Checkpoint:
@@ -51,16 +53,22 @@ class Checkpoint:
     def _potentials(self) -> Path:
         return self.folder / "potentials.npz"
 
-    def begin(self) -> None:
-        """Remove what an earlier run left, and claim the folder; other files are not touched."""
+    def begin(self, resume: bool) -> None:
+        """Claim the folder, and remove what an earlier run left; other files are not touched.
+
+        To resume, what an interrupted run with the same source compiled stays.
+        """
         self.folder.mkdir(parents=True, exist_ok=True)
+        record = self._record()
         others = [path for path in self.folder.iterdir() if not path.name.startswith(".")]
-        if others and self._record() is None:
+        if others and record is None:
             raise InputError(
                 f"{self.folder}: the folder holds other files; give a new one, or an empty one"
             )
-        self._write({})
-        self._remove("potentials.npz", "labels.parquet", "part-*.npy", *_PASSING)
+        if not (resume and record):
+            self._write({})
+            self._remove("potentials.npz", *COMPILED)
+        self._remove(*_PASSING)
 
     def _remove(self, *patterns: str) -> None:
         for pattern in patterns:
@@ -68,9 +76,10 @@ class Checkpoint:
                 path.unlink()
 
     def keep(self, partitions: Partitions) -> None:
-        """Record that the partitions are complete."""
+        """Record that the partitions are complete; what led to them goes."""
         facts = partitions.facts._asdict() | {"intake": asdict(partitions.facts.intake)}
         self._write({"bounds": partitions.bounds, "facts": facts, "sums": partitions.sums})
+        self._remove(*STAGES)
 
     def _write(self, found: dict[str, Any]) -> None:
         with writing(self._manifest) as file:
@@ -94,7 +103,7 @@ class Checkpoint:
     def partitions(self) -> Partitions | None:
         """Return the partitions if they are complete and sound, None if they are not complete."""
         record = self._record()
-        if record is None or "sums" not in record:
+        if record is None:
             return None
         if record["source"] != json.loads(json.dumps(self.source)):
             changed = [key for key, value in self.source.items() if record["source"][key] != value]
@@ -102,6 +111,8 @@ class Checkpoint:
                 f"{self._manifest}: the checkpoint is of another run (it differs in "
                 f"{', '.join(changed)}); leave out resume to begin anew"
             )
+        if "sums" not in record:
+            return None
         facts = record["facts"]
         partitions = Partitions(
             self.folder,
@@ -110,22 +121,32 @@ class Checkpoint:
             Facts(**(facts | {"intake": Intake(**facts["intake"])})),
             record["sums"],
         )
-        self._remove(*_PASSING)
+        self._remove(*_PASSING, *STAGES)
         sums: dict[str, dict[str, int]] = {}
         for name, value in partitions.sums.items():
             sums.setdefault(name.partition(".")[0], {})[name] = value
         mapped(_verify, sums.values(), self.folder)
         return partitions
 
-    def watch(self, q: Array, cost: float) -> None:
-        """Record potentials that are the best so far, unless others were a short while ago."""
-        begun = time.monotonic()
-        if cost >= self._best or begun < self._due:
+    @property
+    def is_due(self) -> bool:
+        """Whether the last record was long enough ago."""
+        return time.monotonic() >= self._due
+
+    def watch(self, q: Array, cost: float, since: float | None = None) -> None:
+        """Record potentials, if that is due and none before cost less, but for rounding.
+
+        `since` is the time at which work began that served the record alone.
+        """
+        if not self.is_due:
             return
-        with writing(self._potentials) as file:
-            np.savez(file, version=_VERSION, q=q)
+        since = time.monotonic() if since is None else since
+        if cost <= self._best * (1 + _ROUNDING):
+            with writing(self._potentials) as file:
+                np.savez(file, version=_VERSION, q=q)
+            self._best = min(self._best, cost)
         now = time.monotonic()
-        self._best, self._due = cost, now + INTERVAL * (now - begun)
+        self._due = now + INTERVAL * (now - since)
 
     def potentials(self) -> Array | None:
         """Return the potentials recorded last, or None."""

@@ -25,6 +25,7 @@ from graphbal.distributed._clusters import contracted, strong_clusters
 from graphbal.distributed._components import components_of
 from graphbal.distributed._partitions import Part, Partitions, all_labels, compiled_partitions
 from graphbal.distributed._problem import PartitionedProblem, limit_problem
+from graphbal.distributed._progress import reporting
 from graphbal.distributed._sources import pieces_of
 from graphbal.distributed._store import load, writing
 from graphbal.distributed._tasks import cluster
@@ -272,7 +273,10 @@ def balance(
     resume : bool
         Go on from what an interrupted run on the same source left in `folder`.
     progress : bool or callable
-        True shows a progress bar on standard error; a callable is handed a dict at each iteration.
+        True shows a progress bar on standard error; a callable is handed a dict at each iteration,
+        with ``iteration``, ``neuron_imbalance``, ``total_cost``, ``passes``, ``bytes_read`` (of
+        partitions), ``bytes_moved`` (potentials to them and sums back), ``seconds_left`` (a
+        forecast, or None).
 
     Returns
     -------
@@ -325,7 +329,7 @@ def balance(
     with cluster():
         partitions = checkpoint.partitions() if resume else None
         if partitions is None:
-            checkpoint.begin()
+            checkpoint.begin(resume)
             partitions = compiled_partitions(pieces, place, float(p), float(alpha), npartitions)
             checkpoint.keep(partitions)
         _check_size(partitions)
@@ -334,7 +338,7 @@ def balance(
         n_components, components = components_of(partitions)
         _log.info("%d neurons in %d strong components", partitions.n, n_components)
         problem, vanishing = limit_problem(
-            partitions, n_components, components, None if scratch else checkpoint.watch
+            partitions, n_components, components, None if scratch else checkpoint
         )
         if vanishing and on_infeasible == "raise":
             raise InfeasibleError(
@@ -390,10 +394,8 @@ def _solved(
     tol: float,
     progress: bool | Callable[[dict[str, Any]], None],
 ) -> Solution:
-    from graphbal.balance import _reporting
-
     settings = Newton("cg", max_linear_iterations=_PATIENCE)
-    with _reporting(progress, tol) as report:
+    with reporting(progress, tol, problem) as report:
 
         def descend(problem: Any, start: Array | None, tol: float, settled: bool) -> Solution:
             return _descend(problem, start, tol, settled, settings, report)

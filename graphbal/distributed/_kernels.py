@@ -19,24 +19,34 @@ _PATIENCE = 20
 @njit(cache=True, nogil=True, error_model="numpy")
 def gather_scatter_rows(
     begin: int,
-    indptr: NDArray[np.int64],
-    indices: NDArray[np.int32],
+    indptr: NDArray[np.unsignedinteger],
+    indices: NDArray[np.unsignedinteger],
     costs: NDArray,
     x: NDArray[np.float64],
     y: NDArray[np.float64],
     gathered: NDArray[np.float64],
     scattered: NDArray[np.float64],
 ) -> None:
-    """Compute ``gathered = A x`` of these rows, and add ``Aᵀ y`` to scattered."""
-    for i in range(gathered.size):
-        y_i = y[begin + i]
+    """Compute ``gathered = A x`` of these rows, and ``scattered = Aᵀ y``.
+
+    As in `graphbal.engines._kernels.gather_scatter` an entry takes one random access.
+    """
+    n = x.size
+    pairs = np.empty((n, 2))
+    for j in range(n):
+        pairs[j, 0] = x[j]
+        pairs[j, 1] = 0.0
+    for row in range(gathered.size):
+        y_i = y[begin + row]
         total = 0.0
-        for e in range(indptr[i], indptr[i + 1]):
+        for e in range(indptr[row], indptr[row + 1]):
             j = indices[e]
             value = float(costs[e])
-            total += value * x[j]
-            scattered[j] += value * y_i
-        gathered[i] = total
+            total += value * pairs[j, 0]
+            pairs[j, 1] += value * y_i
+        gathered[row] = total
+    for j in range(n):
+        scattered[j] = pairs[j, 1]
 
 
 @njit(cache=True, nogil=True)

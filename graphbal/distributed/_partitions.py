@@ -2,11 +2,13 @@
 
 Three passes of tasks: each piece's distinct labels, merged in a tree; each piece's rows, encoded
 and sorted by the partition they belong to; each partition's rows, gathered from all pieces. No
-task holds more than a piece or a partition.
+task holds more than a piece or a partition. What a task has written need not be written again:
+where a run was interrupted, the next one finds it by its name, under which it is whole.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
@@ -27,7 +29,7 @@ from graphbal.distributed._tasks import mapped, reduced, shared
 from graphbal.errors import GraphbalError, InputError
 from graphbal.network import Intake
 
-__all__ = ["Facts", "Part", "Partitions", "all_labels", "compiled_partitions"]
+__all__ = ["COMPILED", "STAGES", "Facts", "Part", "Partitions", "all_labels", "compiled_partitions"]
 
 Array = NDArray[np.float64]
 
@@ -37,6 +39,9 @@ _SYNAPSES = 1 << 21
 _PER_NEURON = 4
 # Types that costs and weights are stored in where they fit exactly.
 _NARROW = (np.uint16, np.float32)
+# What a folder holds of compiled partitions, and of the way to them alone.
+STAGES = ("rows-*.npy", "bounds.npy", "part-*.json")
+COMPILED = ("labels.parquet", "part-*.npy", *STAGES)
 _SMALLEST_NORMAL = np.finfo(float).tiny
 
 
@@ -134,22 +139,11 @@ def compiled_partitions(
     """Compile the pieces of a table into partitions in a folder."""
     if not pieces:
         raise InputError("the table has no rows, so there is no synapse in it")
-    census = reduced(_census, _merged, pieces)
-    labels, counts = _checked(census), census.counts
-    n, rows = len(labels), int(counts.sum())
-    if n_parts is None:
-        n_parts = -(-rows // max(_SYNAPSES, _PER_NEURON * n))
-    ends = np.searchsorted(np.cumsum(counts), np.arange(1, n_parts) * (rows / n_parts)) + 1
-    bounds = (0, *np.unique(ends[ends < n]).tolist(), n)
-
-    path = folder / "labels.parquet"
-    with writing(path) as file:
-        pd.DataFrame({"neuron": labels}).to_parquet(file)
+    labels, bounds = _divided(pieces, folder, n_parts)
     mapped(_write_rows, enumerate(pieces), folder, bounds)
     partitions = Partitions(folder, labels, bounds, Facts(0, 0, 0.0, 0.0, Intake()), {})
-    found = mapped(partial(_compile, n=n, n_pieces=len(pieces), p=p, alpha=alpha), partitions.parts)
-    for left in folder.glob("rows-*.npy"):
-        left.unlink()
+    compile_part = partial(_compile, n=len(labels), n_pieces=len(pieces), p=p, alpha=alpha)
+    found = mapped(compile_part, partitions.parts)
     synapses, own, initial_cost, own_cost, repeated, zeros, sums = zip(*found, strict=True)
     facts = Facts(
         sum(synapses),
@@ -160,6 +154,26 @@ def compiled_partitions(
     )
     files = {name: value for each in sums for name, value in each.items()}
     return Partitions(folder, labels, bounds, facts, files)
+
+
+def _divided(
+    pieces: list[Any], folder: Path, n_parts: int | None
+) -> tuple[pd.Index, tuple[int, ...]]:
+    """Return the labels, which are written, and the bounds of partitions of as many rows each."""
+    if (folder / "bounds.npy").exists():
+        return all_labels(folder), tuple(load(folder / "bounds.npy").tolist())
+    census = reduced(_census, _merged, pieces)
+    labels, counts = _checked(census), census.counts
+    n, rows = len(labels), int(counts.sum())
+    if n_parts is None:
+        n_parts = -(-rows // max(_SYNAPSES, _PER_NEURON * n))
+    ends = np.searchsorted(np.cumsum(counts), np.arange(1, n_parts) * (rows / n_parts)) + 1
+    bounds = (0, *np.unique(ends[ends < n]).tolist(), n)
+    with writing(folder / "labels.parquet") as file:
+        pd.DataFrame({"neuron": labels}).to_parquet(file)
+    with writing(folder / "bounds.npy") as file:
+        np.save(file, np.array(bounds))
+    return labels, bounds
 
 
 # ------------------------------------------------------------------ labels
@@ -242,6 +256,8 @@ def _write_rows(
 ) -> None:
     """Write a piece's rows, encoded and sorted by partition."""
     number, given = numbered
+    if (folder / f"rows-{number:05}.weights.npy").exists():  # the last that is written
+        return
     rows, labels = read(given), all_labels(folder)
     found = rows.labels if _are_integers(labels) else _text(rows.labels)
     position = labels.get_indexer(found).astype(np.int32)
@@ -259,10 +275,11 @@ def _write_rows(
     )
 
 
-def _compile(
-    part: Part, n: int, n_pieces: int, p: float, alpha: float
-) -> tuple[int, int, float, float, int, int, dict[str, int]]:
+def _compile(part: Part, n: int, n_pieces: int, p: float, alpha: float) -> tuple[Any, ...]:
     """Write a partition's CSR arrays, weights and costs; return what `Facts` sums."""
+    record = part.folder / f"{part.name}.json"
+    if record.exists():
+        return tuple(json.loads(record.read_text()))
     columns: list[list[NDArray]] = [[], [], []]
     for number in range(n_pieces):
         name = f"rows-{number:05}"
@@ -287,8 +304,11 @@ def _compile(
         weights=_narrow(matrix.data),
         costs=_narrow(costs),
     )
-    number = int(np.count_nonzero(own))
-    return matrix.nnz, number, initial_cost, own_cost, intake.repeated, intake.zeros, sums
+    counts = matrix.nnz, int(np.count_nonzero(own))
+    found = (*counts, initial_cost, own_cost, intake.repeated, intake.zeros, sums)
+    with writing(record) as file:
+        file.write(json.dumps(found).encode())
+    return found
 
 
 def _costs(part: Part, matrix: sparse.csr_array, p: float, alpha: float) -> Array:

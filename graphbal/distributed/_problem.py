@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import numpy as np
@@ -14,8 +14,11 @@ from numpy.typing import NDArray
 
 from graphbal.distributed._partitions import Part, Partitions
 from graphbal.distributed._store import load
-from graphbal.engines.local import Engine, State
+from graphbal.engines.local import Engine
 from graphbal.solvers._problem import MODERATE_RANGE, Problem
+
+if TYPE_CHECKING:
+    from graphbal.distributed._checkpoint import Checkpoint
 
 __all__ = ["PartitionedProblem", "limit_problem"]
 
@@ -42,7 +45,7 @@ class PartitionedProblem:
         Name of the array that holds kept ** exponent, seen from the potentials `base`.
     base : array, shape (n,)
     exponent : float
-    watch : callable, optional
+    checkpoint : Checkpoint, optional
         Told of potentials, `base` included, and the total cost there.
     """
 
@@ -54,7 +57,7 @@ class PartitionedProblem:
     costs: str
     base: Array
     exponent: float = 1.0
-    watch: Callable[[Array, float], None] | None = None
+    checkpoint: Checkpoint | None = None
     n: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -91,14 +94,8 @@ class PartitionedProblem:
         """Return the edge passes over these costs."""
         from graphbal.engines.dask import DaskEngine  # which imports from this package
 
-        if self.watch is None or self.exponent != 1.0:
-            return DaskEngine(self.partitions, self.costs)
-        tell = self.watch
-
-        def watch(state: State) -> None:
-            tell(self.base + state.q, state.total_cost)
-
-        return DaskEngine(self.partitions, self.costs, watch)
+        checkpoint = self.checkpoint if self.exponent == 1.0 else None
+        return DaskEngine(self.partitions, self.costs, checkpoint, self.base)
 
     def shifted(self, q: Array) -> PartitionedProblem:
         """Return the problem seen from potentials q; see `Problem.shifted`."""
@@ -141,7 +138,7 @@ def limit_problem(
     partitions: Partitions,
     n_components: int,
     components: NDArray[np.int32],
-    watch: Callable[[Array, float], None] | None,
+    checkpoint: Checkpoint | None,
 ) -> tuple[PartitionedProblem, int]:
     """Return the problem of the synapses within components, and the number of the others."""
     kept, vanishing = "costs", 0
@@ -153,7 +150,7 @@ def limit_problem(
     problem = PartitionedProblem(
         partitions, components, n_components, n_synapses, kept, kept, np.zeros(partitions.n)
     )
-    return replace(problem, watch=watch), vanishing
+    return replace(problem, checkpoint=checkpoint), vanishing
 
 
 def _write_kept(part: Part, path: Path) -> int:

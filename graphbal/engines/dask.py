@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -11,9 +13,10 @@ from numpy.typing import NDArray
 
 from graphbal.distributed._store import load
 from graphbal.distributed._tasks import total
-from graphbal.engines.local import Engine, State
+from graphbal.engines.local import Engine, State, unsigned
 
 if TYPE_CHECKING:
+    from graphbal.distributed._checkpoint import Checkpoint
     from graphbal.distributed._partitions import Part, Partitions
 
 __all__ = ["DaskEngine"]
@@ -30,26 +33,78 @@ class DaskEngine(Engine):
         The network.
     costs : str
         Which costs: the name of an array of each partition.
-    watch : callable, optional
-        Told of each state.
+    checkpoint : Checkpoint, optional
+        Told of each state and, whenever it is due, of where conjugate gradients have come.
+    base : array, shape (n,), optional
+        The potentials from which the costs are seen, for the checkpoint.
     """
 
     def __init__(
-        self, partitions: Partitions, costs: str, watch: Callable[[State], None] | None = None
+        self,
+        partitions: Partitions,
+        costs: str,
+        checkpoint: Checkpoint | None = None,
+        base: Array | float = 0.0,
     ) -> None:
         def products(x: Array, y: Array) -> tuple[Array, Array]:
             found = partitions.reduced(_products, _summed, np.stack([x, y]), costs)
             return np.concatenate(found.gathered), np.array(found.scattered)
 
         super().__init__(partitions.n, products)
-        self._watch = watch
+        self._checkpoint = checkpoint
+        self._base = base
 
     def at(self, q: Array) -> State:
         """Return the state of the network at potentials q, in one pass."""
         state = super().at(q)
-        if self._watch is not None:
-            self._watch(state)
-        return state
+        if self._checkpoint is None:
+            return state
+        self._checkpoint.watch(self._base + q, state.total_cost)
+        costs = state.incoming, state.outgoing
+        return _FollowedState(self, q, *costs, state.gain, state.loss, _Follower(self, state))
+
+    def record_if_due(self, q: Array) -> None:
+        """Spend a pass on the cost at potentials on the way, if the checkpoint is due."""
+        if self._checkpoint is None or not self._checkpoint.is_due:
+            return
+        begun = time.monotonic()
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+            cost = super().at(q).total_cost
+        self._checkpoint.watch(self._base + q, cost, begun)
+
+
+class _Follower:
+    """Follows the conjugate gradients that solve L δ = g at a state, by the products they ask for.
+
+    With r = g − L δ, a direction d adds α d to δ, α = d·r / d·L d.
+    """
+
+    def __init__(self, engine: DaskEngine, state: State) -> None:
+        self.engine = engine
+        self.q = state.q.copy()
+        self.residual = state.gradients
+
+    def note(self, direction: Array, image: Array) -> None:
+        """Move on by a direction, of which `image` is the product with L."""
+        curvature = float(np.einsum("i,i->", direction, image))
+        if not curvature > 0:
+            return
+        alpha = float(np.einsum("i,i->", direction, self.residual)) / curvature
+        self.q += alpha * direction
+        self.residual -= alpha * image
+        self.engine.record_if_due(self.q)
+
+
+@dataclass(frozen=True, eq=False)
+class _FollowedState(State):
+    """A state whose products with the Laplacian are followed."""
+
+    follower: _Follower = field(repr=False)
+
+    def laplacian_product(self, x: Array) -> Array:
+        image = super().laplacian_product(x)
+        self.follower.note(x, image)
+        return image
 
 
 class _Products(NamedTuple):
@@ -63,8 +118,11 @@ def _products(part: Part, path: Path, costs: str) -> _Products:
     from graphbal.distributed._kernels import gather_scatter_rows
 
     x, y = load(path)
-    gathered, scattered = np.empty(part.end - part.begin), np.zeros(x.size)
-    gather_scatter_rows(*part.arrays(costs), x, y, gathered, scattered)
+    begin, indptr, indices, values = part.arrays(costs)
+    gathered, scattered = np.empty(part.end - begin), np.empty(x.size)
+    gather_scatter_rows(
+        begin, unsigned(indptr), unsigned(indices), values, x, y, gathered, scattered
+    )
     return _Products([gathered], scattered)
 
 
