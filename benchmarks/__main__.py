@@ -1,4 +1,4 @@
-"""``python -m benchmarks [NAME ...] [--quick]``: run, print a table, write a dated JSON file."""
+"""``python -m benchmarks [NAME ...] [--quick]``: run, print a table, write dated files."""
 
 from __future__ import annotations
 
@@ -15,15 +15,18 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.curves import draw
 from benchmarks.harness import Line, machine
 
 PARTS = (
     "extremes",
     "connectome",
     "sparse",
+    "preconditioners",
     "closed_form",
     "dense",
     "peers",
+    "curves",
     "small_graphs",
     "memory",
     "ensembles",
@@ -31,6 +34,7 @@ PARTS = (
     "flow",
     "simulation",
     "training",
+    "reproduce",
     "nulls",
     "endtoend",
     "partitions",
@@ -60,7 +64,10 @@ def main() -> None:
     console.print(table)
     held = [line.holds for _, line in found if line.holds is not None]
     console.print(f"{sum(held)} of {len(held)} targets hold")
-    _write(here | {"load_after": round(os.getloadavg()[0], 2)}, chosen.quick, found)
+    path = _write(here | {"load_after": round(os.getloadavg()[0], 2)}, chosen.quick, found)
+    if curves := [line for name, line in found if name == "curves"]:
+        draw(curves, path)
+    print(f"written: {path.relative_to(RESULTS.parent.parent).with_suffix('')}.*")
 
 
 def _table(caption: str | None) -> Table:
@@ -105,7 +112,7 @@ def _time(seconds: float | None) -> str:
     return f"{seconds / 1e-6:.3g} µs"
 
 
-def _write(here: dict[str, object], quick: bool, found: list[tuple[str, Line]]) -> None:
+def _write(here: dict[str, object], quick: bool, found: list[tuple[str, Line]]) -> Path:
     now = datetime.now(UTC)
     lines = [{"part": name} | asdict(line) | {"holds": line.holds} for name, line in found]
     for line in lines:
@@ -115,7 +122,7 @@ def _write(here: dict[str, object], quick: bool, found: list[tuple[str, Line]]) 
     path = RESULTS / f"{now:%Y-%m-%d-%H%M%S}.json"
     facts = {"date": f"{now:%Y-%m-%d %H:%M:%S} UTC", "machine": here, "quick": quick}
     path.write_text(json.dumps(facts | {"lines": lines}, indent=1, default=float) + "\n")
-    print(f"written: benchmarks/results/{path.name}")
+    return path
 
 
 if __name__ == "__main__":
