@@ -191,7 +191,10 @@ def machine() -> dict[str, Any]:
         names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
         model = names[0] if names else model
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    packages = ("numpy", "scipy", "numba", "pandas", "pyarrow", "pyamg", "cvxpy", "clarabel")
+    packages = (
+        *("numpy", "scipy", "numba", "pandas", "pyarrow", "pyamg", "networkx", "matplotlib"),
+        *("dask", "jax", "igraph", "cvxpy", "clarabel"),
+    )
     return {
         "cores": os.cpu_count(),
         "model": model,
