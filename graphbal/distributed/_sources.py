@@ -24,6 +24,8 @@ __all__ = ["Piece", "Rows", "pieces_of", "read"]
 
 # Rows of a Parquet file that are read at once; a row group is never divided.
 _PIECE = 1 << 22
+# A table of ids has up to this many places for each.
+_TABLE_PER_ID = 2
 _TABLES = ("csv", "tsv", "parquet", "feather")
 _Names = tuple[str | None, str | None, str | None]
 
@@ -81,13 +83,39 @@ def read(given: tuple[Piece, pd.DataFrame | None]) -> Rows:
             reason = " ".join(str(error).split())
             raise InputError(f"the {piece.format} file is damaged: {reason}") from error
         weights = _numbers(columns.pop()) if len(columns) == 3 else np.ones(len(columns[0]))
-        (pre_codes, post_codes), labels = _encode(columns, None)
+        (pre_codes, post_codes), labels = _coded(columns)
     except (InputError, OSError, UnicodeDecodeError) as error:
         where = piece.where
         if piece.first:
             where += f", counting from row {piece.first + 1}"
         raise InputError(f"{where}: {_reason(error)}") from error
     return Rows(pre_codes, post_codes, labels, weights)
+
+
+def _coded(columns: list[pd.Series]) -> tuple[list[NDArray[np.integer]], pd.Index]:
+    """Return the positions of the partners among the distinct labels, and these, ascending."""
+    first, second = (column.to_numpy() for column in columns)
+    if first.dtype.kind not in "iu" or first.dtype != second.dtype or not first.size:
+        return _encode(columns, None)
+    wide = np.uint64 if first.dtype.kind == "u" else np.int64
+    codes, distinct = _factorized(np.concatenate([first, second], dtype=wide))
+    return np.split(codes, 2), pd.Index(distinct)
+
+
+def _factorized(ids: NDArray[np.integer]) -> tuple[NDArray[np.int32], NDArray[np.integer]]:
+    """Return codes and the distinct ids, ascending: by a table if they lie close together."""
+    lowest, highest = int(ids.min()), int(ids.max())
+    if highest - lowest <= _TABLE_PER_ID * ids.size:
+        place = (ids - ids.dtype.type(lowest)).view(np.int64)
+        occurs = np.zeros(highest - lowest + 1, dtype=bool)
+        occurs[place] = True
+        rank = np.cumsum(occurs, dtype=np.int32) - np.int32(1)
+        return rank[place], np.flatnonzero(occurs).astype(ids.dtype) + ids.dtype.type(lowest)
+    codes, distinct = pd.factorize(ids)
+    order = np.argsort(distinct)
+    rank = np.empty(order.size, dtype=np.int32)
+    rank[order] = np.arange(order.size, dtype=np.int32)
+    return rank[codes], distinct[order]
 
 
 def _reason(error: Exception) -> str:
