@@ -38,6 +38,7 @@ PARTS = (
     "nulls",
     "endtoend",
     "partitions",
+    "scaling",
     "startup",
 )
 RESULTS = Path(__file__).parent / "results"

@@ -18,7 +18,7 @@ from graphbal import ensembles
 from graphbal.engines import Engine, local_engine
 from graphbal.engines.dask import DaskEngine
 
-__all__ = ["balanced", "run", "write_table"]
+__all__ = ["balanced", "run", "write_random", "write_table"]
 
 TARGET = 5.0
 SAME = 1e-9
@@ -63,7 +63,7 @@ def run(quick: bool) -> Iterator[Line]:
     n, m = (200_000, 20_000_000) if quick else (1_000_000, 400_000_000)
     per_synapse = in_memory / eq.partitions.facts.synapses
     with tempfile.TemporaryDirectory(prefix="graphbal-benchmark-") as name:
-        _write_large(Path(name), n, m)
+        write_random(Path(name), n, m)
         eq, measured = balanced(Path(name), 1e-9)
         large = eq.partitions.facts.synapses
         yield Line(
@@ -133,7 +133,7 @@ def _pass_of(engine: Engine) -> float:
     return float(np.median([seconds(engine.at, q)[0] for _ in range(5)]))
 
 
-def _write_large(folder: Path, n: int, m: int) -> None:
+def write_random(folder: Path, n: int, m: int) -> None:
     """Write random synapses between neurons of very different degrees, never all at once.
 
     Weights are real numbers, so that nothing is stored in fewer than 64 bits.

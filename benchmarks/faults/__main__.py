@@ -12,6 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -41,17 +42,20 @@ def main() -> None:
         duration = time.monotonic() - working
         print(f"undisturbed: {time.monotonic() - begun:.1f} s, {duration:.1f} s of it work")
         calm = pd.read_parquet(folder / "calm" / "potentials.parquet")["potential"]
-        worst = 0.0
+        worst, deaths = 0.0, Counter[str]()
         for k in range(chosen.n):
             rng = np.random.default_rng([chosen.seed, k])
             killed = _run_amid_kills(folder, folder / f"run-{k}", duration, rng)
             found = pd.read_parquet(folder / f"run-{k}" / "potentials.parquet")["potential"]
             difference = float((found - calm).abs().max())
             worst = max(worst, difference)
+            deaths.update(victim.split()[0] for victim in killed)
             print(
                 f"repetition {k}: killed {', '.join(killed)}; |Δh| ≤ {difference:.1e}", flush=True
             )
-        print(f"{chosen.n} repetitions, |Δh| ≤ {worst:.1e} (at most {TOLERANCE:.0e} is asked for)")
+        died = ", ".join(f"{victim} {count} times" for victim, count in deaths.items())
+        print(f"{chosen.n} repetitions, killed: {died}")
+        print(f"|Δh| ≤ {worst:.1e} (at most {TOLERANCE:.0e} is asked for)")
         sys.exit(not worst <= TOLERANCE)
 
 
@@ -103,9 +107,10 @@ def _run_amid_kills(
     for moment, victim in zip(moments, victims, strict=True):
         while driver.poll() is None and before + time.monotonic() - since < moment:
             time.sleep(0.01)
+        while driver.poll() is None and not (workers := _workers(driver)):
+            time.sleep(0.01)  # the last one that died is being replaced
         if driver.poll() is not None:
             break
-        workers = _workers(driver)
         if victim == "driver":
             driver.kill()
             driver.wait()
@@ -114,11 +119,11 @@ def _run_amid_kills(
             driver = _start(folder, output, "--resume")
             _wait_for_work(driver, output)
             before, since = moment, time.monotonic()
-        elif workers:
+        else:
             workers[rng.integers(len(workers))].kill()
         killed.append(f"{victim} at {moment:.1f} s")
     assert driver.wait() == 0, f"the run in {output} failed"
-    return killed or ["nobody: it was over"]
+    return killed or ["nobody, it was over"]
 
 
 def _require_whole(output: Path) -> None:
