@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from graphbal.engines import Engine, local_engine
+from graphbal.engines._kernels import goes_beyond
 from graphbal.engines.local import _blas_products, _compiled_products, _scipy_products
 
 ENGINES = {"blas": _blas_products, "scipy": _scipy_products, "compiled": _compiled_products}
@@ -63,3 +64,12 @@ def test_sums_agree_to_rounding_whatever_the_number_of_threads():
     np.testing.assert_array_equal(results[0], results[1])
     for result in results[1:]:
         np.testing.assert_allclose(result, results[0], rtol=1e-13)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_depth_is_that_of_scipys_paths(seed):
+    A = sp.random_array((60, 60), density=0.03, format="csr", rng=seed)
+    steps = sp.csgraph.dijkstra(A, unweighted=True, indices=0)  # upstream: from post to pre
+    depth = int(steps[np.isfinite(steps)].max())
+    assert goes_beyond(A.indptr, A.indices, 0, depth - 1)
+    assert not goes_beyond(A.indptr, A.indices, 0, depth)

@@ -12,6 +12,7 @@ __all__ = [
     "count_above",
     "count_diagonal",
     "gather_scatter",
+    "goes_beyond",
     "laplacian_block",
     "reciprocal_sum",
     "within_components",
@@ -57,6 +58,32 @@ def gather_scatter(
         for b in range(n_blocks):
             total += pairs[b, j, 1]
         scattered[j] = total
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def goes_beyond(
+    indptr: NDArray[np.integer], indices: NDArray[np.integer], first: int, steps: int
+) -> bool:
+    """Say whether some row is further than so many entries upstream of the first, breadth first."""
+    seen = np.zeros(indptr.size - 1, dtype=np.bool_)
+    seen[first] = True
+    queue = np.empty(indptr.size - 1, dtype=np.int32)
+    queue[0] = first
+    start, end = 0, 1
+    for _ in range(steps + 1):
+        level = end
+        for k in range(start, level):
+            i = queue[k]
+            for e in range(indptr[i], indptr[i + 1]):
+                j = indices[e]
+                if not seen[j]:
+                    seen[j] = True
+                    queue[end] = j
+                    end += 1
+        if end == level:
+            return False
+        start = level
+    return True
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy")

@@ -64,9 +64,11 @@ class Newton:
         (well-connected networks; below 100,000 synapses a Gauss–Seidel sweep there and back), with
         algebraic multigrid, or with an approximate Cholesky factorisation (large diameter, widely
         different conductances); or a factorisation (up to 2,000 neurons dense, and without
-        subtraction where conductances differ widely). The default tries the first, and where that
-        is slow goes on from its potentials with approximate factors, or up to 1,000 neurons dense
-        ones; costs over many orders of magnitude go to the latter at once.
+        subtraction where conductances differ widely). The default takes approximate factors where a
+        large network reaches further than conjugate gradients would in their time. Elsewhere it
+        tries these, and where they are slow goes on from their potentials with approximate factors,
+        or up to 1,000 neurons dense ones; costs over many orders of magnitude go to the latter at
+        once.
     max_iterations : int
         Newton steps before giving up one way of solving the linear systems.
     max_linear_iterations : int
@@ -154,6 +156,9 @@ class Newton:
             patience = COMPACT_PATIENCE if n > SMALL else SMALL_PATIENCE
         if problem.is_wide and n <= DENSE_LIMIT:
             return by("direct", start, "costs span too many orders of magnitude for iteration")
+        if m >= COMPACT and _reaches_beyond(problem, patience):
+            why = f"paths of more than {patience} synapses: approximate Cholesky factorisation"
+            return by("cholesky", start, why)
         quick = by(
             "cg", start, f"{m / max(n, 1):.0f} synapses a neuron: conjugate gradients suffice"
         )
@@ -169,6 +174,17 @@ class Newton:
             return thorough
         last = by("direct", thorough.q, f"{slow}, and so did sparse factors: dense ones")
         return last.preceded_by(thorough)
+
+
+def _reaches_beyond(problem: Problem, steps: int) -> bool:
+    """Say whether a neuron is further than so many synapses from the first of the largest part.
+
+    In as many iterations conjugate gradients would not even carry a gradient from one to the other.
+    """
+    from graphbal.engines._kernels import goes_beyond
+
+    first = int(np.argmax(problem.components == problem.sizes.argmax()))
+    return bool(goes_beyond(problem.costs.indptr, problem.costs.indices, first, steps))
 
 
 def _descend_compactly(
