@@ -118,42 +118,55 @@ def _in_threads(function: Callable, *arguments: Iterable[Any]) -> list[Any]:
 @njit(nogil=True, cache=True)
 def _encode(ids, codes):  # type: ignore[no-untyped-def]
     """Write the order of first appearance of each id to codes; return the distinct ids."""
-    multiplier = np.uint64(11400714819323198485)  # 2^64 / golden ratio: Fibonacci hashing
-    bits = 14
-    mask = (1 << bits) - 1
-    slots = np.full(mask + 1, -1, np.int32)
-    distinct = np.empty(mask + 1, np.int64)
+    # Ids and codes side by side, so that one look finds both; a code below 0 is an empty place.
+    table = np.full((1 << 14, 2), -1)
     count = 0
-    previous, code = np.int64(0), np.int32(-1)
+    previous, code = np.int64(0), np.int64(-1)
     for k in range(ids.size):
         x = ids[k]
         if x == previous and code >= 0:
             codes[k] = code
             continue
-        at = np.int64((np.uint64(x) * multiplier) >> np.uint64(64 - bits))
-        while slots[at] >= 0 and distinct[slots[at]] != x:
-            at = (at + 1) & mask
-        code = slots[at]
-        if code < 0:
-            code = np.int32(count)
-            slots[at] = code
-            distinct[count] = x
-            count += 1
-            if 2 * count > mask:  # grow before the table is more than half full
-                bits += 1
-                mask = (1 << bits) - 1
-                slots = np.full(mask + 1, -1, np.int32)
-                larger = np.empty(mask + 1, np.int64)
-                larger[:count] = distinct[:count]
-                distinct = larger
-                for c in range(count):
-                    at = np.int64((np.uint64(distinct[c]) * multiplier) >> np.uint64(64 - bits))
-                    while slots[at] >= 0:
-                        at = (at + 1) & mask
-                    slots[at] = c
+        at = _place(x, table)
+        while True:
+            code = table[at, 1]
+            if code >= 0 and table[at, 0] == x:
+                break
+            if code < 0:
+                code = count
+                count += 1
+                table[at, 0], table[at, 1] = x, code
+                if 3 * count > 2 * table.shape[0]:
+                    table = _larger(table)
+                break
+            at = (at + 1) & (table.shape[0] - 1)
         codes[k] = code
         previous = x
-    return distinct[:count].copy()
+    distinct = np.empty(count, np.int64)
+    for at in range(table.shape[0]):
+        if table[at, 1] >= 0:
+            distinct[table[at, 1]] = table[at, 0]
+    return distinct
+
+
+@njit(nogil=True, cache=True)
+def _place(x, table):  # type: ignore[no-untyped-def]
+    """Return where to look for an id first, the upper bits of x 2^64 / φ: Fibonacci hashing."""
+    upper = (np.uint64(x) * np.uint64(11400714819323198485)) >> np.uint64(32)
+    return np.int64((upper * np.uint64(table.shape[0])) >> np.uint64(32))
+
+
+@njit(nogil=True, cache=True)
+def _larger(table):  # type: ignore[no-untyped-def]
+    """Return a table of twice the size with the same entries."""
+    larger = np.full((2 * table.shape[0], 2), -1)
+    for k in range(table.shape[0]):
+        if table[k, 1] >= 0:
+            at = _place(table[k, 0], larger)
+            while larger[at, 1] >= 0:
+                at = (at + 1) & (larger.shape[0] - 1)
+            larger[at, 0], larger[at, 1] = table[k, 0], table[k, 1]
+    return larger
 
 
 @njit(nogil=True, cache=True)

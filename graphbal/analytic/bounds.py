@@ -45,7 +45,7 @@ def drop_bounds(network: Any, fixed: Any = None) -> tuple[float, float]:
 
     Notes
     -----
-    O(n + m) for m synapses (O(m log m) where reverses are looked up by threads).
+    O(n + m) for m synapses.
 
     References
     ----------
@@ -72,6 +72,8 @@ def _reciprocal_cost(costs: sparse.csr_array) -> float:
     if costs.nnz < LARGE:
         roots = costs.sqrt()
         return float(roots.multiply(roots.T).sum())
-    from graphbal.engines._kernels import reciprocal_sum
+    from numba import get_num_threads
 
-    return float(reciprocal_sum(costs.indptr, costs.indices, costs.data))
+    from graphbal.analytic._reciprocal import reciprocal_sum
+
+    return float(reciprocal_sum(costs.indptr, costs.indices, costs.data, get_num_threads()))

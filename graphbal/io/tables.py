@@ -100,12 +100,15 @@ def column_names(path: Path, format: str) -> list[str]:
 
 
 def _read_binary(path: Path, format: str, wanted: _Names) -> tuple[pa.Table, _Found]:
-    from pyarrow import feather, parquet
-
     names = recognise_columns(column_names(path, format), *wanted)
     wanted_columns = [name for name in names if name]
-    if format == "parquet":  # buffering ahead helps remote files, and costs the size of the file
-        return parquet.read_table(path, columns=wanted_columns, pre_buffer=False), names
+    if format == "parquet":
+        from pyarrow.parquet import ParquetFile
+
+        with ParquetFile(path) as file:  # which reads a column of numbers into one array
+            return file.read(columns=wanted_columns), names
+    from pyarrow import feather
+
     return feather.read_table(path, columns=wanted_columns), names
 
 
@@ -158,7 +161,9 @@ def _numbers(column: pa.ChunkedArray, name: str) -> pd.Series:
 
     if pa.types.is_decimal(column.type):
         column = column.cast(pa.float64())
-    return column.to_pandas().rename(name)
+    if column.null_count or not _is_number(column.type):
+        return column.to_pandas().rename(name)
+    return pd.Series(column.to_numpy(), name=name, copy=False)
 
 
 def _labels(
@@ -175,7 +180,7 @@ def _labels(
         column = columns.pop(0)
         if column.null_count:
             _refuse_row(column.is_null().to_numpy(), name)
-        if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
+        if _is_number(column.type):
             found.append(column.to_numpy())
             continue
         if not pa.types.is_dictionary(column.type):
@@ -191,6 +196,12 @@ def _labels(
         found = [(codes, list(map(int, labels))) for codes, labels in found]
     pairs = zip(found, names, strict=True)
     return [pd.Series(_categories(ids), name=name, copy=False) for ids, name in pairs]
+
+
+def _is_number(kind: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    return pa.types.is_integer(kind) or pa.types.is_floating(kind)
 
 
 def _categories(ids: Any) -> Any:
