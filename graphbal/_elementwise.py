@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-__all__ = ["count_self_connections", "extremes", "powers"]
+__all__ = ["count_self_connections", "extremes", "powers", "rescaled"]
 
 Array = NDArray[np.float64]
 
 # From this many synapses on, threads gain more than Numba's import costs.
 LARGE = 1_000_000
+# Synapses that a thread takes at a time: temporary arrays of theirs stay in its cache.
+AT_ONCE = 1 << 15
 
 
 def powers(weights: Array, p: float) -> Array:
@@ -27,6 +32,27 @@ def powers(weights: Array, p: float) -> Array:
             return np.square(weights)
         values = np.abs(weights)
         return values if p == 1 else np.power(values, p, out=values)
+
+
+def rescaled(weights: sparse.csr_array, h: Array) -> Array:
+    """Return J_ij e^{h_j − h_i}, by synapse."""
+    indptr, values = weights.indptr, np.empty_like(weights.data)
+
+    def fill(first: int, last: int) -> None:
+        part = slice(indptr[first], indptr[last])
+        gain = np.repeat(-h[first:last], np.diff(indptr[first : last + 1]))
+        gain += h[weights.indices[part]]
+        np.exp(gain, out=gain)
+        np.multiply(gain, weights.data[part], out=values[part])
+
+    if values.size < LARGE:
+        fill(0, h.size)
+        return values
+    starts = np.searchsorted(indptr, np.arange(0, values.size, AT_ONCE), side="right") - 1
+    rows = np.append(np.unique(starts), h.size).tolist()
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(fill, rows[:-1], rows[1:]))
+    return values
 
 
 def extremes(costs: Array) -> tuple[float, float]:

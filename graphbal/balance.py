@@ -16,8 +16,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
+from graphbal._elementwise import rescaled
 from graphbal._html import card, change
-from graphbal.analytic.bounds import drop_bounds
+from graphbal.analytic.bounds import bounds_of
 from graphbal.convert import as_network
 from graphbal.errors import ConvergenceWarning, InfeasibleError, InputError
 from graphbal.network import SynapticNetwork
@@ -144,19 +145,15 @@ class Equilibrium:
     @cached_property
     def drop_bounds(self) -> tuple[float, float]:
         """Bounds on the drop that need no solver; see `graphbal.analytic.drop_bounds`."""
-        return drop_bounds(self.original, self.topology.fixed)
+        return bounds_of(self.original, *self._initial_costs, self._free)
 
     @cached_property
     def network(self) -> SynapticNetwork:
         """The balanced network; vanished synapses are kept with weight 0."""
-        h, weights = self.h, self.original.weights
-        gain = np.repeat(-h, np.diff(weights.indptr))
-        gain += h[weights.indices]
-        np.exp(gain, out=gain)
-        gain *= weights.data
+        values = rescaled(self.original.weights, self.h)
         if not self.is_finite:
-            gain[self.topology.vanishing] = 0.0
-        return self.original.with_weights(gain)
+            values[self.topology.vanishing] = 0.0
+        return self.original.with_weights(values)
 
     def edges(self) -> pd.DataFrame:
         """Return the synapses: pre, post, weight, cost, balanced_weight and _cost, vanishes."""
@@ -168,15 +165,13 @@ class Equilibrium:
 
     def neurons(self) -> pd.DataFrame:
         """Return the neurons: potential, component, and costs in and out, before and after."""
-        before, after = self.original, self.network
+        sides = *self._initial_costs, *self._final_costs
+        names = "incoming_before", "outgoing_before", "incoming_after", "outgoing_after"
         return pd.DataFrame(
             {
                 "potential": self.potentials,
                 "component": self.topology.components,
-                "incoming_before": before.incoming_costs,
-                "outgoing_before": before.outgoing_costs,
-                "incoming_after": after.incoming_costs,
-                "outgoing_after": after.outgoing_costs,
+                **dict(zip(names, sides, strict=True)),
             }
         )
 
@@ -209,7 +204,7 @@ class Equilibrium:
         return {
             "neurons": net.n_neurons,
             "synapses": net.n_synapses,
-            "self_connections": len(top.self_connections),
+            "self_connections": net.n_self_connections,
             "components": int(top.n_components),
             "fixed": len(top.fixed),
             "p": net.p,
@@ -260,8 +255,11 @@ class Equilibrium:
 
     @cached_property
     def _initial_costs(self) -> tuple[Array, Array]:
-        net = self.original
-        return net.incoming_costs.to_numpy(), net.outgoing_costs.to_numpy()
+        return _incoming_and_outgoing(self.original)
+
+    @cached_property
+    def _final_costs(self) -> tuple[Array, Array]:
+        return _incoming_and_outgoing(self.network)
 
     @property
     def _free(self) -> NDArray[np.bool_]:
@@ -431,6 +429,10 @@ def balance(
     if not eq.converged:
         warnings.warn(eq.message, ConvergenceWarning, stacklevel=2)
     return eq
+
+
+def _incoming_and_outgoing(net: SynapticNetwork) -> tuple[Array, Array]:
+    return net.incoming_costs.to_numpy(), net.outgoing_costs.to_numpy()
 
 
 def _is_in_partitions(network: Any) -> bool:

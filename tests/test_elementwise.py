@@ -4,7 +4,7 @@ import scipy.sparse as sp
 
 import graphbal as gb
 from graphbal import _elementwise
-from graphbal._elementwise import count_self_connections, extremes, powers
+from graphbal._elementwise import count_self_connections, extremes, powers, rescaled
 
 
 @pytest.fixture(params=["small", "large"])
@@ -20,6 +20,18 @@ def test_powers_are_those_of_the_absolute_values(p):
     before = weights.copy()
     np.testing.assert_allclose(powers(weights, p), np.abs(before) ** p, rtol=1e-15)
     np.testing.assert_array_equal(weights, before)
+
+
+@pytest.mark.usefixtures("either_way")
+def test_rescaling_is_that_of_the_formula(monkeypatch):
+    monkeypatch.setattr(_elementwise, "AT_ONCE", 10)
+    rng = np.random.default_rng(0)
+    matrix = sp.random_array((40, 40), density=0.1, rng=rng, format="csr")
+    matrix = sp.csr_array(sp.block_diag([sp.csr_array((3, 3)), matrix, sp.csr_array((2, 2))]))
+    h = rng.standard_normal(45)
+    expected = matrix.toarray() * np.exp(h[None, :] - h[:, None])
+    rows, columns = matrix.tocoo().coords
+    np.testing.assert_allclose(rescaled(matrix, h), expected[rows, columns], rtol=1e-14)
 
 
 def test_extremes_betray_a_nan():

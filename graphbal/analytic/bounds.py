@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import sparse
 
 from graphbal.convert import as_network
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from graphbal.network import SynapticNetwork
 
 __all__ = ["drop_bounds"]
 
@@ -62,7 +67,16 @@ def drop_bounds(network: Any, fixed: Any = None) -> tuple[float, float]:
     free = np.ones(net.n_neurons, dtype=bool)
     if fixed is not None and np.size(fixed):  # looking up none would still cast all labels
         free[net.positions(fixed)] = False
-    incoming, outgoing = net.incoming_costs.to_numpy(), net.outgoing_costs.to_numpy()
+    return bounds_of(net, net.incoming_costs.to_numpy(), net.outgoing_costs.to_numpy(), free)
+
+
+def bounds_of(
+    net: SynapticNetwork,
+    incoming: NDArray[np.float64],
+    outgoing: NDArray[np.float64],
+    free: NDArray[np.bool_],
+) -> tuple[float, float]:
+    """Return the bounds of a network whose incoming and outgoing costs are known."""
     apart = np.square(np.sqrt(incoming) - np.sqrt(outgoing))[free]
     return float(apart.max(initial=0.0)), net.total_cost - _reciprocal_cost(net.costs)
 

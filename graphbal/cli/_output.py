@@ -138,10 +138,16 @@ def figure_style() -> AbstractContextManager[None]:
 
 def save_figure(figure: Figure, name: str, folder: Path) -> list[str]:
     """Save a figure as PNG and SVG; return the names of the files."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
+
     from graphbal.io import replacing
 
-    for suffix, metadata in (("png", None), ("svg", {"Date": None})):
-        with replacing(folder / f"{name}.{suffix}") as file:
-            figure.savefig(file, format=suffix, dpi=300, metadata=metadata)
-        figure.set_layout_engine("none")  # laid out once is enough
+    # By the canvases themselves: `savefig` draws a figure that is laid out twice for each file.
+    figure.dpi = 300
+    with replacing(folder / f"{name}.png") as file:
+        FigureCanvasAgg(figure).print_png(file)
+    figure.set_layout_engine("none")
+    with replacing(folder / f"{name}.svg") as file:
+        FigureCanvasSVG(figure).print_svg(file, metadata={"Date": None})
     return [f"{name}.png", f"{name}.svg"]
