@@ -16,7 +16,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["factorize", "sort_synapses"]
+__all__ = ["factorize", "prepare", "sort_synapses"]
 
 
 def factorize(*columns: NDArray[np.int64]) -> tuple[list[NDArray[np.int32]], NDArray[np.int64]]:
@@ -80,6 +80,14 @@ def sort_synapses(
     if kept <= np.iinfo(np.int32).max:
         indptr = indptr.astype(np.int32)
     return data, indices, indptr, repeated, zeros
+
+
+def prepare() -> None:
+    """Load the compiled functions from their cache, which takes as long as millions of rows do."""
+    none, ids = np.empty(0, dtype=np.int32), np.empty(0, dtype=np.int64)
+    ids.flags.writeable = False  # as in a column of Arrow
+    factorize(ids, ids)
+    sort_synapses(none, none, np.empty(0), 1)
 
 
 def _counting_sort(

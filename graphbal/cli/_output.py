@@ -54,13 +54,15 @@ def write_edges(net: SynapticNetwork, columns: dict[str, Any], path: Path) -> st
         if table.suffix == ".csv":
             writer = csv.CSVWriter(file, first.schema)
         else:
-            # Dictionaries only where values repeat nearby. By its name, Arrow writes the file
-            # itself; through a Python object it takes twice as long.
+            # Dictionaries only where values repeat nearby, and the ranges only of what somebody may
+            # look for. By its name, Arrow writes the file itself; through a Python object it takes
+            # twice as long.
             repeating = {"post", "weight", "cost"} & set(first.schema.names)
             writer = parquet.ParquetWriter(
                 file.name,
                 first.schema,
                 use_dictionary=sorted(repeating),
+                write_statistics=["pre", "post"],
                 compression="none",
                 store_schema=False,
             )

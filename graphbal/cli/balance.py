@@ -40,6 +40,15 @@ if TYPE_CHECKING:
     from graphbal.balance import Equilibrium
 
 
+# What figures are drawn with.
+DRAWING = (
+    "graphbal.plotting",
+    "matplotlib.figure",
+    "matplotlib.backends.backend_agg",
+    "matplotlib.backends.backend_svg",
+)
+
+
 class SolverName(StrEnum):
     """The solvers by the names that `graphbal.balance` gives them."""
 
@@ -98,6 +107,7 @@ def balance_command(
     potentials.parquet, a file of edges for each partition, and summary.json.
     """
     import warnings
+    from concurrent.futures import ThreadPoolExecutor
 
     shown = shows_stages(quiet)
     if output is not None:
@@ -118,10 +128,12 @@ def balance_command(
         return
     if cluster.given():
         raise InputError(f"{cluster.given()[0]} is for --engine dask; give that too")
-    with stage("reading", shown):
-        from graphbal.balance import balance
-
+    with stage("reading", shown), ThreadPoolExecutor(1) as pool:
+        if Path(source.name).is_file():  # a wrong name is told at once
+            pool.submit(_prepare, figures=output is not None and not no_figures)
         net = source.network(p, alpha)
+    from graphbal.balance import balance
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # told by message and exit code
         eq = balance(
@@ -150,6 +162,17 @@ def balance_command(
         raise typer.Exit(3)
 
 
+def _prepare(figures: bool) -> None:
+    """Import what balancing and drawing need: in a thread of its own, while a file is read."""
+    from importlib import import_module
+
+    import_module("graphbal.io")
+    import_module("graphbal.assembly").prepare()
+    import_module("graphbal.balance")
+    for name in DRAWING if figures else ():
+        import_module(name)
+
+
 def _write(eq: Equilibrium, facts: dict[str, Any], folder: Path, figures: bool) -> list[str]:
     """Write everything that is known about an equilibrium; return the names of the files."""
     from concurrent.futures import ThreadPoolExecutor
@@ -162,16 +185,19 @@ def _write(eq: Equilibrium, facts: dict[str, Any], folder: Path, figures: bool) 
         "balanced_cost": after.costs.data,
         "vanishes": eq.topology.vanishing,
     }
-    write_csv(eq.neurons().rename_axis("neuron").reset_index(), folder / "potentials.csv")
-    with ThreadPoolExecutor(1) as pool:  # the figures are drawn while Arrow writes
-        drawing = pool.submit(_write_figures, eq, folder) if figures else None
+    with ThreadPoolExecutor(1) as pool:  # everything else is written while Arrow writes synapses
+        others = pool.submit(_write_neurons, eq, folder, figures)
         edges = write_edges(before, columns, folder / "edges")
-        drawn = drawing.result() if drawing else []
+        potentials, *drawn = others.result()
     write_json(facts, folder / "summary.json")
-    return ["potentials.csv", edges, *drawn, "summary.json"]
+    return [potentials, edges, *drawn, "summary.json"]
 
 
-def _write_figures(eq: Equilibrium, folder: Path) -> list[str]:
+def _write_neurons(eq: Equilibrium, folder: Path, figures: bool) -> list[str]:
+    """Write the table of neurons and, if they are wanted, the figures."""
+    write_csv(eq.neurons().rename_axis("neuron").reset_index(), folder / "potentials.csv")
+    if not figures:
+        return ["potentials.csv"]
     from graphbal import plotting
 
     plots = (
@@ -179,7 +205,8 @@ def _write_figures(eq: Equilibrium, folder: Path) -> list[str]:
         plotting.incoming_outgoing,
         plotting.potential_distribution,
     )
-    return write_figures({plot.__name__: partial(plot, eq) for plot in plots}, folder)
+    drawn = write_figures({plot.__name__: partial(plot, eq) for plot in plots}, folder)
+    return ["potentials.csv", *drawn]
 
 
 def _parts(eq: Equilibrium, facts: dict[str, Any]) -> Iterator[RenderableType]:
