@@ -35,6 +35,7 @@ from graphbal.cli._words import (
 from graphbal.errors import ConvergenceWarning, InputError
 
 if TYPE_CHECKING:
+    import pandas as pd
     from rich.console import RenderableType
 
     from graphbal.balance import Equilibrium
@@ -144,11 +145,12 @@ def balance_command(
             on_infeasible=on_infeasible.value,
             progress=shown,
         )
-    facts = source.facts(net) | eq.to_dict()
-    written: list[str] = []
-    if output is not None:
+    facts, written = source.facts(net), list[str]()
+    if output is None:
+        facts |= eq.to_dict()
+    else:
         with stage("writing", shown):
-            written = _write(eq, facts, output, not no_figures)
+            facts, written = _write(eq, facts, output, not no_figures)
     report(
         _parts(eq, facts),
         facts,
@@ -173,8 +175,10 @@ def _prepare(figures: bool) -> None:
         import_module(name)
 
 
-def _write(eq: Equilibrium, facts: dict[str, Any], folder: Path, figures: bool) -> list[str]:
-    """Write everything that is known about an equilibrium; return the names of the files."""
+def _write(
+    eq: Equilibrium, source: dict[str, Any], folder: Path, figures: bool
+) -> tuple[dict[str, Any], list[str]]:
+    """Write all that is known about an equilibrium; return its scalars and the names of files."""
     from concurrent.futures import ThreadPoolExecutor
 
     before, after = eq.original, eq.network
@@ -185,19 +189,21 @@ def _write(eq: Equilibrium, facts: dict[str, Any], folder: Path, figures: bool) 
         "balanced_cost": after.costs.data,
         "vanishes": eq.topology.vanishing,
     }
-    with ThreadPoolExecutor(1) as pool:  # everything else is written while Arrow writes synapses
-        others = pool.submit(_write_neurons, eq, folder, figures)
-        edges = write_edges(before, columns, folder / "edges")
-        potentials, *drawn = others.result()
+    with ThreadPoolExecutor(2) as pool:  # files beside each other, and what is left to compute
+        edges = pool.submit(write_edges, before, columns, folder / "edges")
+        neurons = eq.neurons().rename_axis("neuron").reset_index()
+        drawn = pool.submit(_write_neurons, eq, neurons, folder, figures)
+        facts = source | eq.to_dict()
+        names = ["potentials.csv", edges.result(), *drawn.result(), "summary.json"]
     write_json(facts, folder / "summary.json")
-    return [potentials, edges, *drawn, "summary.json"]
+    return facts, names
 
 
-def _write_neurons(eq: Equilibrium, folder: Path, figures: bool) -> list[str]:
-    """Write the table of neurons and, if they are wanted, the figures."""
-    write_csv(eq.neurons().rename_axis("neuron").reset_index(), folder / "potentials.csv")
+def _write_neurons(eq: Equilibrium, table: pd.DataFrame, folder: Path, figures: bool) -> list[str]:
+    """Write the table of neurons and, if they are wanted, figures; return the names of these."""
+    write_csv(table, folder / "potentials.csv")
     if not figures:
-        return ["potentials.csv"]
+        return []
     from graphbal import plotting
 
     plots = (
@@ -205,8 +211,7 @@ def _write_neurons(eq: Equilibrium, folder: Path, figures: bool) -> list[str]:
         plotting.incoming_outgoing,
         plotting.potential_distribution,
     )
-    drawn = write_figures({plot.__name__: partial(plot, eq) for plot in plots}, folder)
-    return ["potentials.csv", *drawn]
+    return write_figures({plot.__name__: partial(plot, eq) for plot in plots}, folder)
 
 
 def _parts(eq: Equilibrium, facts: dict[str, Any]) -> Iterator[RenderableType]:
