@@ -57,12 +57,16 @@ def rescaled(weights: sparse.csr_array, h: Array) -> Array:
 
 def extremes(costs: Array) -> tuple[float, float]:
     """Return the smallest and the largest cost; NaN if one is."""
+    if costs.size >= LARGE:
+        from graphbal.engines._kernels import smallest_and_largest
+
+        return smallest_and_largest(costs)
     # `argmin` and `argmax`, which find a NaN first, are faster than `min` and `max`.
     return float(costs[costs.argmin()]), float(costs[costs.argmax()])
 
 
 def count_self_connections(weights: sparse.csr_array) -> int:
-    """Return the number of entries on the diagonal that are not zero."""
+    """Return the number of entries on the diagonal that are not zero; indices are sorted."""
     if weights.nnz >= LARGE:
         from graphbal.engines._kernels import count_diagonal
 

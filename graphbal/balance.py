@@ -475,7 +475,7 @@ def _problem(
     node_of = slice(None)
     if top.is_balanceable and not len(top.fixed) and not net.has_free_synapses:
         if not net.n_self_connections:
-            return Problem(costs, components, top.n_components), node_of, 0.0
+            return Problem(costs, components, top.n_components, net.cost_range), node_of, 0.0
         if costs.nnz == n * n >= FULL:
             off_diagonal = costs.data.copy()
             off_diagonal[:: n + 1] = 0.0

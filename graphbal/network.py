@@ -103,8 +103,8 @@ class SynapticNetwork:
     >>> net = SynapticNetwork.from_scipy(np.array([[0.0, 2.0], [1.0, 0.0]]))
     >>> net
     SynapticNetwork(2 neurons, 2 synapses, c = |J|^2)
-    >>> net.total_cost
-    5.0
+    >>> net.total_cost, net.cost_range
+    (5.0, (1.0, 4.0))
     >>> net.neural_gradients
     0    3.0
     1   -3.0
@@ -310,26 +310,39 @@ class SynapticNetwork:
             If a cost is too large for a floating-point number, or too small while weight and α
             are not zero.
         """
-        weights = self.weights
-        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-            values = powers(weights.data, self.p)
-            alpha = self.alpha
-            if alpha.ndim == 0:
-                if alpha != 1:
-                    values *= alpha
-            else:
-                values *= self._alpha_by_synapse()
-        if values.size:
-            self._require_normal(values)
-        costs = copy(weights)  # shares the indices, and spares SciPy their inspection
-        costs.data = values
-        return costs
+        return self._priced[0]
 
     @cached_property
+    def _priced(self) -> tuple[sparse.csr_array, tuple[float, float]]:
+        """The costs, and the smallest and the largest of them."""
+        weights, alpha = self.weights, self.alpha
+        values, cost_range = weights.data, (np.inf, 0.0)
+        are_costs = self.p == 1 and alpha.ndim == 0 and alpha == 1
+        if are_costs and values.size:
+            cost_range = extremes(values)
+        if not are_costs or cost_range[0] < 0:
+            values = powers(weights.data, self.p)
+            with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+                if alpha.ndim:
+                    values *= self._alpha_by_synapse()
+                elif alpha != 1:
+                    values *= alpha
+            if values.size:
+                cost_range = extremes(values)
+        self._require_normal(values, cost_range)
+        costs = copy(weights)  # shares the indices, and spares SciPy their inspection
+        costs.data = values
+        return costs, cost_range
+
+    @property
+    def cost_range(self) -> tuple[float, float]:
+        """The smallest and the largest cost of a synapse; infinity and 0 if there is none."""
+        return self._priced[1]
+
+    @property
     def has_free_synapses(self) -> bool:
         """Whether a synapse costs nothing, its weight or α being zero."""
-        costs = self.costs.data
-        return bool(costs.size and extremes(costs)[0] == 0)
+        return self.cost_range[0] == 0
 
     @cached_property
     def total_cost(self) -> float:
@@ -501,9 +514,9 @@ class SynapticNetwork:
             at = int(bad[0])
             raise InputError(f"the {what} of the synapse {self._name_of(at)} is {values[at]}")
 
-    def _require_normal(self, costs: NDArray[np.float64]) -> None:
+    def _require_normal(self, costs: NDArray[np.float64], cost_range: tuple[float, float]) -> None:
         """Refuse costs that overflowed, and positive ones that lost digits: below normal range."""
-        smallest, largest = extremes(costs)
+        smallest, largest = cost_range
         if not largest < np.inf:
             where = self._name_of(int(costs.argmax()))  # of a NaN if there is one
             raise InputError(

@@ -7,6 +7,7 @@ import graphbal as gb
 from graphbal import ensembles
 from graphbal.engines import local_engine
 from graphbal.solvers import Newton, Problem
+from graphbal.solvers._anderson import combine, observe
 from graphbal.solvers._problem import History
 from graphbal.solvers.acceleration import accelerated, entries_above, strong_preconditioner
 
@@ -119,14 +120,29 @@ def test_the_preconditioner_is_symmetric_and_positive():
     assert np.linalg.eigvalsh(inverse).min() > 0
 
 
+@pytest.mark.parametrize("share", [0.01, 0.3, 1.0])
 @pytest.mark.parametrize("integers", [np.int32, np.int64])
-def test_entries_above_are_those_of_the_dense_matrix(integers):
+def test_entries_above_are_those_of_the_dense_matrix(integers, share):
     rng = np.random.default_rng(2)
     matrix = sp.random_array((50, 50), density=0.3, rng=rng, format="csr")
     right, enough = rng.random((2, 50))
     dense = matrix.toarray()
     expected = np.where((dense > 0) & (dense * right >= enough[:, None]), dense, 0.0)
     matrix.indptr, matrix.indices = matrix.indptr.astype(integers), matrix.indices.astype(integers)
-    found = entries_above(matrix, right, enough)
+    found = entries_above(matrix, right, enough, share)
     assert 0 < found.nnz < matrix.nnz
     np.testing.assert_array_equal(found.toarray(), expected)
+
+
+def test_the_vector_work_is_that_of_numpy():
+    n, window = 5000, 5
+    rng = np.random.default_rng(3)
+    moves, changes = rng.standard_normal((2, window, n))
+    before, u, weights, factors = *rng.standard_normal((2, n)), rng.random(n), rng.random(3)
+    *after, slope = observe(before, u, weights, moves, changes, 2)
+    np.testing.assert_array_equal(changes[2], before - u)
+    np.testing.assert_allclose(after, moves @ (weights * u), rtol=1e-12)
+    assert slope == pytest.approx(moves[2] @ (weights * before), rel=1e-12)
+    result = np.empty(n)
+    combine(u, -1.0, factors, moves, result)
+    np.testing.assert_allclose(result, u - factors @ moves[:3], rtol=0, atol=1e-14)

@@ -34,6 +34,7 @@ def test_rescaling_is_that_of_the_formula(monkeypatch):
     np.testing.assert_allclose(rescaled(matrix, h), expected[rows, columns], rtol=1e-14)
 
 
+@pytest.mark.usefixtures("either_way")
 def test_extremes_betray_a_nan():
     assert extremes(np.array([2.0, 0.0, np.inf])) == (0.0, np.inf)
     assert np.isnan(extremes(np.array([1.0, np.nan, 2.0]))).all()

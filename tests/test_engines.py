@@ -70,6 +70,10 @@ def test_sums_agree_to_rounding_whatever_the_number_of_threads():
 def test_depth_is_that_of_scipys_paths(seed):
     A = sp.random_array((60, 60), density=0.03, format="csr", rng=seed)
     steps = sp.csgraph.dijkstra(A, unweighted=True, indices=0)  # upstream: from post to pre
-    depth = int(steps[np.isfinite(steps)].max())
-    assert goes_beyond(A.indptr, A.indices, 0, depth - 1)
-    assert not goes_beyond(A.indptr, A.indices, 0, depth)
+    levels = np.bincount(steps[np.isfinite(steps)].astype(int))
+    depth = levels.size - 1
+    assert not goes_beyond(A.indptr, A.indices, 0, depth, 60)
+    for steps in range(depth):
+        widest = levels[1 : steps + 2].max()
+        assert goes_beyond(A.indptr, A.indices, 0, steps, widest)
+        assert not goes_beyond(A.indptr, A.indices, 0, steps, widest - 1)

@@ -8,13 +8,12 @@ from numpy.typing import NDArray
 
 __all__ = [
     "absolute_or_square",
-    "copy_above",
-    "count_above",
     "count_diagonal",
     "gather_scatter",
     "goes_beyond",
     "laplacian_block",
     "reciprocal_sum",
+    "smallest_and_largest",
     "within_components",
 ]
 
@@ -62,9 +61,12 @@ def gather_scatter(
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def goes_beyond(
-    indptr: NDArray[np.integer], indices: NDArray[np.integer], first: int, steps: int
+    indptr: NDArray[np.integer], indices: NDArray[np.integer], first: int, steps: int, widest: int
 ) -> bool:
-    """Say whether some row is further than so many entries upstream of the first, breadth first."""
+    """Say whether some row is further than so many entries upstream of the first, breadth first.
+
+    Not where more than `widest` rows are equally far.
+    """
     seen = np.zeros(indptr.size - 1, dtype=np.bool_)
     seen[first] = True
     queue = np.empty(indptr.size - 1, dtype=np.int32)
@@ -80,7 +82,7 @@ def goes_beyond(
                     seen[j] = True
                     queue[end] = j
                     end += 1
-        if end == level:
+        if end == level or end - level > widest:
             return False
         start = level
     return True
@@ -171,48 +173,6 @@ def within_components(
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy")
-def count_above(
-    indptr: NDArray[np.unsignedinteger],
-    indices: NDArray[np.unsignedinteger],
-    values: NDArray[np.float64],
-    right: NDArray[np.float64],
-    enough: NDArray[np.float64],
-    numbers: NDArray[np.int32],
-) -> None:
-    """Count the entries of each row with ``value * right[j] >= enough[i]``."""
-    for i in prange(indptr.size - 1):
-        number = 0
-        for e in range(indptr[i], indptr[i + 1]):
-            number += values[e] * right[indices[e]] >= enough[i]
-        numbers[i] = number
-
-
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy")
-def copy_above(
-    indptr: NDArray[np.unsignedinteger],
-    indices: NDArray[np.unsignedinteger],
-    values: NDArray[np.float64],
-    right: NDArray[np.float64],
-    enough: NDArray[np.float64],
-    kept_indptr: NDArray[np.int32],
-    kept_indices: NDArray[np.int32],
-    kept_values: NDArray[np.float64],
-) -> None:
-    """Copy the entries that `count_above` counts.
-
-    Each entry is written, few are kept: a branch would often be mispredicted.
-    """
-    for i in prange(indptr.size - 1):
-        at, end = kept_indptr[i], kept_indptr[i + 1]
-        for e in range(indptr[i], indptr[i + 1]):
-            if at == end:
-                break
-            kept_values[at] = values[e]
-            kept_indices[at] = indices[e]
-            at += values[e] * right[indices[e]] >= enough[i]
-
-
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy")
 def absolute_or_square(
     values: NDArray[np.float64], square: bool, result: NDArray[np.float64]
 ) -> None:
@@ -226,13 +186,41 @@ def absolute_or_square(
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy")
+def smallest_and_largest(values: NDArray[np.float64]) -> tuple[float, float]:
+    """Return the extremes, or NaN twice if a value is NaN."""
+    size = 65_536
+    n_blocks = (values.size + size - 1) // size
+    found = np.empty((n_blocks, 2))
+    for b in prange(n_blocks):
+        low, high, number = np.inf, -np.inf, 0
+        for e in range(b * size, min((b + 1) * size, values.size)):
+            value = values[e]
+            low = value if value < low else low
+            high = value if value > high else high
+            number += np.isnan(value)
+        found[b] = (low, high) if number == 0 else (np.nan, np.nan)
+    low, high = np.inf, -np.inf
+    for b in range(n_blocks):
+        if np.isnan(found[b, 0]):
+            return np.nan, np.nan
+        low, high = min(low, found[b, 0]), max(high, found[b, 1])
+    return low, high
+
+
+@njit(parallel=True, cache=True, nogil=True, error_model="numpy")
 def count_diagonal(
     indptr: NDArray[np.integer], indices: NDArray[np.integer], values: NDArray[np.float64]
 ) -> int:
-    """Return the number of entries on the diagonal that are not zero, in any order of a row."""
+    """Return the number of entries on the diagonal that are not zero, in sorted rows."""
     number = 0
     for i in prange(indptr.size - 1):
-        for e in range(indptr[i], indptr[i + 1]):
-            if indices[e] == i and values[e] != 0:
-                number += 1
+        low, high = indptr[i], indptr[i + 1]
+        while low < high:
+            middle = (low + high) // 2
+            if indices[middle] < i:
+                low = middle + 1
+            else:
+                high = middle
+        if low < indptr[i + 1] and indices[low] == i and values[low] != 0:
+            number += 1
     return number

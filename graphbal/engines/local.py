@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-__all__ = ["Engine", "State", "local_engine", "unsigned"]
+__all__ = ["Engine", "State", "local_engine", "row_blocks", "unsigned"]
 
 Array = NDArray[np.float64]
 Products = Callable[[Array, Array], tuple[Array, Array]]
@@ -190,19 +190,12 @@ def _scipy_products(costs: sparse.csr_array) -> Products:
 
 
 def _compiled_products(costs: sparse.csr_array) -> Products:
-    from numba import get_num_threads
-
     from graphbal.engines._kernels import gather_scatter
 
     n = costs.shape[0]
-    n_blocks = get_num_threads()
-    # Rows are cut into blocks of as many entries each.
-    bounds = np.searchsorted(costs.indptr, np.linspace(0, costs.nnz, n_blocks + 1)).astype(
-        np.uint64
-    )
-    bounds[0], bounds[-1] = 0, n
+    bounds = row_blocks(costs)
     indptr, indices = unsigned(costs.indptr), unsigned(costs.indices)
-    pairs = np.empty((n_blocks, n, 2))
+    pairs = np.empty((bounds.size - 1, n, 2))
 
     def products(x: Array, y: Array) -> tuple[Array, Array]:
         gathered, scattered = np.empty(n), np.empty(n)
@@ -210,6 +203,15 @@ def _compiled_products(costs: sparse.csr_array) -> Products:
         return gathered, scattered
 
     return products
+
+
+def row_blocks(costs: sparse.csr_array) -> NDArray[np.uint64]:
+    """Return where to cut the rows into blocks of as many entries each, one for each thread."""
+    from numba import get_num_threads
+
+    bounds = np.searchsorted(costs.indptr, np.linspace(0, costs.nnz, get_num_threads() + 1))
+    bounds[0], bounds[-1] = 0, costs.shape[0]
+    return bounds.astype(np.uint64)
 
 
 def unsigned(indices: NDArray[np.integer]) -> NDArray[np.unsignedinteger]:

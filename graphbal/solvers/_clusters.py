@@ -12,7 +12,7 @@ Array = NDArray[np.float64]
 Index = NDArray[np.integer]
 
 # Strong inputs of a neuron that are looked at before all others.
-FEW = 4
+FEW = 2
 
 
 @njit(cache=True, error_model="numpy")

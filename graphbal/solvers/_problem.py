@@ -51,6 +51,8 @@ class Problem:
         Number of the connected part of each neuron, 0 … n_components − 1.
     n_components : int
         Number of connected parts; q is determined up to a constant in each.
+    cost_range : pair of float, optional
+        The smallest and the largest cost, where they are known.
     n, n_synapses : int
         Number of neurons and of synapses.
 
@@ -81,6 +83,7 @@ class Problem:
     costs: sparse.csr_array
     components: NDArray[np.integer]
     n_components: int
+    cost_range: tuple[float, float] | None = None
     n: int = field(init=False)
     n_synapses: int = field(init=False)
 
@@ -118,7 +121,7 @@ class Problem:
         if self.n_synapses == self.n**2 > 0:
             full = costs.data.reshape(costs.shape)
             return _log_span(np.concatenate([full.max(axis=0), full.max(axis=1)])) > MODERATE_RANGE
-        if self.n_synapses == 0 or _log_span(costs.data) <= MODERATE_RANGE:
+        if self.n_synapses == 0 or _log_span(costs.data, self.cost_range) <= MODERATE_RANGE:
             return False
         outgoing = np.zeros(self.n)
         np.maximum.at(outgoing, costs.indices, costs.data)
@@ -176,8 +179,8 @@ class Problem:
         return Problem(costs, self.components, self.n_components)
 
 
-def _log_span(values: Array) -> float:
-    smallest, largest = extremes(values)
+def _log_span(values: Array, known: tuple[float, float] | None = None) -> float:
+    smallest, largest = known or extremes(values)
     if largest <= 0:
         return 0.0
     if smallest <= 0:

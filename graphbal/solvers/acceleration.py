@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg, sparse
 
-from graphbal.engines import Engine, State, local_engine
-from graphbal.engines.local import unsigned
+from graphbal.engines import Engine, State
+from graphbal.engines.local import row_blocks, unsigned
 from graphbal.solvers._problem import SMALLEST, WIDE, History, Problem, span
 
 __all__ = ["accelerated", "entries_above", "half_log_ratio", "strong_preconditioner"]
@@ -50,6 +51,8 @@ def accelerated(
     .. [1] H. Fang, Y. Saad, "Two classes of multisecant methods for nonlinear acceleration",
        Numer Linear Algebra Appl 16(3): 197-221 (2009). https://doi.org/10.1002/nla.617
     """
+    from graphbal.solvers._anderson import combine, observe
+
     weights = state.through
     precondition = strong_preconditioner(problem, state)
     moves, changes = np.zeros((2, WINDOW, problem.n))
@@ -58,7 +61,7 @@ def accelerated(
     imbalance = state.neuron_imbalance
     u = half_log_ratio(state)
     largest = [_largest(u)]
-    move = precondition(state, u)
+    move, rest = precondition(state, u), np.empty_like(u)
     for step in range(max_steps):
         if span(state.q + move) > WIDE:
             break
@@ -69,13 +72,12 @@ def accelerated(
         state = engine.at(q)
         if state.total_cost <= lowest.total_cost:
             lowest = state
-        before, u = u, half_log_ratio(state)
-        changes[latest] = before - u
         # Entry (i, j) is move_i · D change_j, which is symmetric but for terms of second order.
-        slopes[latest] = _dot(moves[latest], weights * before)
-        after = np.einsum("mk,k->m", moves, weights * u)
-        curvatures[latest] = curvatures[:, latest] = slopes - after
-        slopes = after
+        before, u = u, half_log_ratio(state)
+        products = observe(before, u, weights, moves, changes, latest)
+        slopes[latest] = products[-1]
+        curvatures[latest] = curvatures[:, latest] = slopes - products[:-1]
+        slopes = products[:-1]
         imbalance = state.neuron_imbalance
         if imbalance <= tol:
             ritz = _smallest_ritz_value(moves[:held], curvatures[:held, :held], weights)
@@ -88,9 +90,8 @@ def accelerated(
             further = np.linalg.solve(curvatures[:held, :held], slopes[:held])
         except np.linalg.LinAlgError:  # no move at all
             break
-        rest = u - np.einsum("m,mk->k", further, changes[:held])
-        move = precondition(state, rest)
-        move += np.einsum("m,mk->k", further, moves[:held])
+        combine(u, -1.0, further, changes, rest)
+        combine(precondition(state, rest), 1.0, further, moves, move)
     return lowest, np.inf
 
 
@@ -111,17 +112,19 @@ def strong_preconditioner(problem: Problem, state: State) -> Callable[[State, Ar
     """
     if not isinstance(problem, Problem):  # its edges are elsewhere
         return lambda state, x: x
-    strong = local_engine(_strongest(problem.costs, state))
+    from graphbal.solvers._anderson import precondition
 
-    def precondition(state: State, x: Array) -> Array:
-        gathered, scattered = strong.products(state.gain * x, state.loss * x)
-        gathered *= state.loss
-        scattered *= state.gain
-        gathered += scattered
-        gathered /= state.through
-        return np.add(x, gathered, out=gathered)
+    strong = _strongest(problem.costs, state)
+    bounds = row_blocks(strong)
+    entries = unsigned(strong.indptr), unsigned(strong.indices), strong.data, bounds
+    pairs = np.empty((bounds.size - 1, problem.n, 2))
 
-    return precondition
+    def preconditioned(state: State, x: Array) -> Array:
+        result = np.empty_like(x)
+        precondition(*entries, state.gain, state.loss, state.through, x, pairs, result)
+        return result
+
+    return preconditioned
 
 
 def _strongest(costs: sparse.csr_array, state: State) -> sparse.csr_array:
@@ -131,21 +134,34 @@ def _strongest(costs: sparse.csr_array, state: State) -> sparse.csr_array:
     sample = np.arange(0, costs.nnz, max(costs.nnz // 20_000, 1))
     post = np.searchsorted(costs.indptr, sample, side="right") - 1
     strengths = costs.data[sample] * left[post] * right[costs.indices[sample]]
-    return entries_above(costs, right, np.quantile(strengths, 1 - STRONG) / left)
+    return entries_above(costs, right, np.quantile(strengths, 1 - STRONG) / left, 2 * STRONG)
 
 
-def entries_above(costs: sparse.csr_array, right: Array, enough: Array) -> sparse.csr_array:
-    """Return the entries with c_ij right_j ≥ enough_i."""
-    from graphbal.engines._kernels import copy_above, count_above
+def entries_above(
+    costs: sparse.csr_array, right: Array, enough: Array, share: float
+) -> sparse.csr_array:
+    """Return the entries with c_ij right_j ≥ enough_i; in one sweep if they are no larger share."""
+    from graphbal.solvers._anderson import copy_above
 
-    n = costs.shape[0]
-    entries = unsigned(costs.indptr), unsigned(costs.indices), costs.data, right, enough
-    indptr = np.zeros(n + 1, dtype=np.int32)
-    count_above(*entries, indptr[1:])
-    np.cumsum(indptr, out=indptr)
-    indices, values = np.empty(indptr[-1], dtype=np.int32), np.empty(indptr[-1])
-    copy_above(*entries, indptr, indices, values)
-    return sparse.csr_array((values, indices, indptr), shape=costs.shape)
+    bounds = row_blocks(costs)
+    numbers = np.zeros(costs.shape[0] + 1, dtype=np.int32)
+    room = (share * np.diff(costs.indptr[bounds])).astype(np.int64)
+    while True:
+        places = np.concatenate([[0], np.cumsum(room)])
+        indices, values = np.empty(places[-1], dtype=np.int32), np.empty(places[-1])
+        copy_above(
+            *(unsigned(costs.indptr), unsigned(costs.indices), costs.data, right, enough),
+            *(bounds, places, numbers[1:], indices, values),
+        )
+        kept = np.array([numbers[1:][start:end].sum() for start, end in pairwise(bounds)])
+        if (kept <= room).all():
+            break
+        room = kept
+    parts = [slice(start, start + size) for start, size in zip(places, kept, strict=False)]
+    indices, values = (np.concatenate([each[part] for part in parts]) for each in (indices, values))
+    return sparse.csr_array(
+        (values, indices, np.cumsum(numbers, dtype=np.int32)), shape=costs.shape
+    )
 
 
 def _smallest_ritz_value(moves: Array, curvatures: Array, weights: Array) -> float:
@@ -158,10 +174,6 @@ def _smallest_ritz_value(moves: Array, curvatures: Array, weights: Array) -> flo
     except (linalg.LinAlgError, ValueError):  # moves that are parallel, or no move at all
         return SMALLEST
     return max(float(values[0]), SMALLEST)
-
-
-def _dot(x: Array, y: Array) -> float:
-    return float(np.einsum("i,i->", x, y))
 
 
 def _largest(x: Array) -> float:

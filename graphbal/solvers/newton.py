@@ -180,11 +180,13 @@ def _reaches_beyond(problem: Problem, steps: int) -> bool:
     """Say whether a neuron is further than so many synapses from the first of the largest part.
 
     In as many iterations conjugate gradients would not even carry a gradient from one to the other.
+    Given up where so many neurons are equally far that the steps would use up all there are.
     """
     from graphbal.engines._kernels import goes_beyond
 
     first = int(np.argmax(problem.components == problem.sizes.argmax()))
-    return bool(goes_beyond(problem.costs.indptr, problem.costs.indices, first, steps))
+    costs, widest = problem.costs, problem.n // steps
+    return bool(goes_beyond(costs.indptr, costs.indices, first, steps, widest))
 
 
 def _descend_compactly(
