@@ -35,7 +35,6 @@ from graphbal.cli._words import (
 from graphbal.errors import ConvergenceWarning, InputError
 
 if TYPE_CHECKING:
-    import pandas as pd
     from rich.console import RenderableType
 
     from graphbal.balance import Equilibrium
@@ -192,18 +191,16 @@ def _write(
     with ThreadPoolExecutor(2) as pool:  # files beside each other, and what is left to compute
         edges = pool.submit(write_edges, before, columns, folder / "edges")
         neurons = eq.neurons().rename_axis("neuron").reset_index()
-        drawn = pool.submit(_write_neurons, eq, neurons, folder, figures)
+        drawing = pool.submit(_write_figures, eq, folder) if figures else None
+        write_csv(neurons, folder / "potentials.csv")
         facts = source | eq.to_dict()
-        names = ["potentials.csv", edges.result(), *drawn.result(), "summary.json"]
+        drawn = drawing.result() if drawing else []
+        names = ["potentials.csv", edges.result(), *drawn, "summary.json"]
     write_json(facts, folder / "summary.json")
     return facts, names
 
 
-def _write_neurons(eq: Equilibrium, table: pd.DataFrame, folder: Path, figures: bool) -> list[str]:
-    """Write the table of neurons and, if they are wanted, figures; return the names of these."""
-    write_csv(table, folder / "potentials.csv")
-    if not figures:
-        return []
+def _write_figures(eq: Equilibrium, folder: Path) -> list[str]:
     from graphbal import plotting
 
     plots = (
