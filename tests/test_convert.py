@@ -401,6 +401,23 @@ def test_the_compiled_way_agrees_with_scipy(order, monkeypatch):
     assert (np.diff(flat) > 0).all()  # sorted, each pair once
 
 
+@pytest.mark.parametrize("unit", [1.0, 0.5, 0.1, 1e-300, 1e300])
+def test_weights_of_any_precision_are_kept_to_the_last_bit(unit, monkeypatch):
+    monkeypatch.setattr("graphbal.convert.tables._COMPILED_FROM", 1)
+    rng = np.random.default_rng(2)
+    n, m = 500, 40_000
+    post, pre = np.divmod(rng.permutation(n * n)[:m], n)
+    weight = unit * rng.integers(1, 100, m)
+    net = from_edges(table(pre, post, weight), neurons=range(n))
+    found = net.weights.tocoo()
+    by_place = np.lexsort((pre, post))
+    np.testing.assert_array_equal(found.col, pre[by_place])
+    np.testing.assert_array_equal(found.data, weight[by_place])
+    again = pd.concat([table(pre, post, weight), table(pre, post, -weight)])
+    nothing = from_edges(again, neurons=range(n))
+    assert (nothing.n_synapses, nothing.intake.zeros) == (0, m)
+
+
 # ---------------------------------------------------------------------- as_network
 
 
