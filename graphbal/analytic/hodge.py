@@ -146,7 +146,7 @@ def hodge(network: Any) -> HodgeSplit:
     -----
     The normal equations are those of the graph Laplacian with conductance 1 for every synapse: two
     solves by conjugate gradients, one pass over the edges an iteration, tens of them on a
-    well-connected network; multigrid where that is slow. Nothing dense, O(m) memory.
+    well-connected network; approximate Cholesky factors where that is slow. O(m) memory.
 
     Balancing minimises Σ c rather than the variance of log c; its potentials remove
     ``HodgeSplit.removed_by(eq.potentials)``, no more than `removable_fraction`.

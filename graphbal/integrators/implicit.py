@@ -168,7 +168,7 @@ class Implicit:
             self.field.work.linear_iterations += step.iterations
             if step.iterations < PATIENCE:
                 return step.x
-            kind = laplacian.sparse_direct if rhs.size <= SMALL else laplacian.multigrid_cg
+            kind = laplacian.sparse_direct if rhs.size <= SMALL else laplacian.cholesky_cg
             self.patient = kind(self.field.problem, MAX_ITERATIONS)
         residual = max(enough * float((shift / diagonal).min()), ROUNDING)
         step = self.patient(state, rhs, residual, np.inf, shift)

@@ -42,8 +42,8 @@ Array = NDArray[np.float64]
 
 # Up to this many neurons any Laplacian is factorised.
 SMALL = 1000
-# Networks with more synapses a neuron than this stay with conjugate gradients for long:
-# multigrid hierarchies fill up.
+# Networks with more synapses a neuron than this stay with the diagonal for long: their diameter is
+# small, and factors take long.
 CROWDED = 8
 
 
@@ -181,8 +181,8 @@ def factorised(matrix: sparse.csr_array) -> Callable[[Array], Array]:
 def pseudoinverse(problem: Problem) -> Callable[[Array], Array]:
     """Return the map b ↦ L⁺ b at the problem's own costs; b loses its mean over each component.
 
-    A factorisation up to 1,000 neurons, made once; otherwise conjugate gradients, with multigrid
-    once the diagonal took more than 500 iterations, or 60 in a sparse network.
+    A factorisation up to 1,000 neurons, made once; otherwise conjugate gradients, with approximate
+    Cholesky factors once the diagonal took more than 500 iterations, or 60 in a sparse network.
 
     Warns
     -----
@@ -246,7 +246,7 @@ def _with_estimate(problem: Problem) -> Callable[[Array], tuple[Array, float]]:
         methods, limits = [sparse_direct(problem, 1)], [2]
     else:
         limits = [60 if sparse_network else 500, 1000]
-        methods = [jacobi_cg(problem, limits[0]), multigrid_cg(problem, limits[1])]
+        methods = [jacobi_cg(problem, limits[0]), cholesky_cg(problem, limits[1])]
 
     def solve(b: Array) -> tuple[Array, float]:
         b = problem.centred(b)
