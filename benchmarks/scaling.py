@@ -3,9 +3,9 @@
 A pass, in seconds, over m synapses of n neurons in P partitions on w workers:
 
     (a + a' log₂ n/n₀) m / w        each synapse a random access, dearer the more neurons there are
-    + b 8 n P / w                   each partition's sums, which are filled, moved and added
-    + c 8 n                         potentials written and sums read by the driver
-    + d P                           tasks
+    + b 8 n                         potentials and sums, which each task and the driver handle
+    + c P / w                       files of partitions
+    + d                             tasks, two for each worker
 
 The preparation (labels, rows, compilation, components) has the same terms but a', and a constant;
 the memory of a worker has terms in the synapses of a partition and in the neurons.
@@ -52,13 +52,13 @@ class Model(NamedTuple):
 
 
 FITTED = (
-    Size(50_000, 2_000_000, 2),
+    Size(50_000, 2_000_000, 4),
     Size(50_000, 8_000_000, 8),
     Size(50_000, 8_000_000, 40),
     Size(200_000, 4_000_000, 8),
     Size(200_000, 12_000_000, 6),
     Size(200_000, 12_000_000, 24),
-    Size(500_000, 8_000_000, 4),
+    Size(500_000, 8_000_000, 5),
     Size(500_000, 16_000_000, 16),
     Size(1_000_000, 8_000_000, 8),
     Size(1_000_000, 20_000_000, 6),
@@ -69,6 +69,7 @@ MOUSE = Size(7e7, 1e11, 0)
 
 # The machines of the extrapolation: workers (one a core), memory, bytes a second in and out.
 CORES, MEMORY, LINK = 32, 256e9, 3e9
+SIDE = 64  # stretches of neurons in each direction
 
 
 def run(quick: bool) -> Iterator[Line]:
@@ -132,18 +133,13 @@ def _measured(size: Size) -> dict[str, Any]:
 
 def _pass_terms(size: Size) -> list[float]:
     n, m, parts = size
-    return [
-        m / WORKERS,
-        m * max(math.log2(n / FEW), 0.0) / WORKERS,
-        8 * n * parts / WORKERS,
-        8 * n,
-        parts,
-    ]
+    farther = max(math.log2(n / FEW), 0.0)
+    return [m / WORKERS, m * farther / WORKERS, 8 * n, parts / WORKERS, 1.0]
 
 
 def _preparation_terms(size: Size) -> list[float]:
     n, m, parts = size
-    return [m / WORKERS, 8 * n * parts / WORKERS, 8 * n, parts, 1.0]
+    return [m / WORKERS, 8 * n, parts / WORKERS, 1.0]
 
 
 def _memory_terms(size: Size) -> list[float]:
@@ -196,33 +192,26 @@ def _prediction(what: str, size: Size, expected: float, actual: float) -> Line:
 def _mouse(a_pass: Model, preparation: Model, memory: Model, passes: int) -> Iterator[Line]:
     """Extrapolate: as it is, and with the potentials in partitions as well."""
     n, m, _ = MOUSE
-    # As it is: partitions of four synapses a neuron, each of which returns a number for each.
-    whole = Size(n, m, m / (4 * n))
-    # In a square of blocks, one for each pair of stretches of neurons, a task needs two stretches.
-    side = 64
-    blocks = Size(2 * n / side, m, side**2)
-    for name, size in (("potentials whole", whole), (f"{side} × {side} blocks", blocks)):
+    # As it is, partitions of four synapses a neuron. In a square of blocks, one for each pair of
+    # stretches of neurons, a task needs the potentials of two stretches alone.
+    whole, blocks = Size(n, m, m / (4 * n)), Size(2 * n / SIDE, m, SIDE**2)
+    machines = math.ceil(m * BYTES / (0.5 * MEMORY))  # whose caches hold what a pass reads
+    for name, size in (("potentials whole", whole), (f"{SIDE} × {SIDE} blocks", blocks)):
         needed = memory(size)
-        workers = min(CORES, int(MEMORY / needed))
-        remark = f"{size.parts:,.0f} partitions, a worker {needed / 1e9:.1f} GB"
-        if workers == 0:
-            remark += ": more than a machine has"
-        machines = math.ceil(m * BYTES / (0.5 * MEMORY))  # whose caches hold what a pass reads
-        count = machines * max(workers, 1)
-        driver = 8 * n
-        sums = 8 * size.n * size.parts
-        access, farther, handled, own, task = a_pass.coefficients
+        each = max(min(CORES, int(0.5 * MEMORY / needed)), 1)
+        workers = min(machines * each, int(size.parts))
+        tasks = min(2 * workers, size.parts) if size is whole else size.parts
+        sums = 8 * size.n * tasks
+        access, farther, handled, file, once = a_pass.coefficients
         steps = {
-            "synapses": (access + farther * math.log2(size.n / FEW)) * m / count,
-            "sums": handled * sums / count,
-            "moved": sums / (machines * LINK),
-            "driver": own * driver + driver / LINK * math.ceil(math.log(size.parts, 4)),
-            "tasks": task * size.parts,
+            "synapses": (access + farther * math.log2(size.n / FEW)) * m / workers,
+            "potentials and sums": handled * 8 * n,
+            "network": sums / (machines * LINK) + math.log(tasks, 4) * 8 * size.n / LINK,
+            "files and tasks": file * size.parts / workers + once * tasks / (2 * WORKERS),
         }
         seconds = sum(steps.values())
-        rows, kept, whole_n, per_part, once = preparation.coefficients
-        before = rows * m / count + kept * sums / count + whole_n * driver
-        before += per_part * size.parts + once
+        rows, labels, part, start = preparation.coefficients
+        before = rows * m / workers + labels * 8 * n + part * size.parts / workers + start
         yield Line(
             f"extrapolated: a mouse brain, {name}",
             value=(before + passes * seconds) / 3600,
@@ -231,8 +220,9 @@ def _mouse(a_pass: Model, preparation: Model, memory: Model, passes: int) -> Ite
             neurons=int(n),
             synapses=int(m),
             seconds=seconds,
-            remark=f"{machines} machines of {workers} workers, {remark}; {passes} passes, of which "
+            remark=f"{machines} machines, {workers} workers of {needed / 1e9:.1f} GB, "
+            f"{size.parts:,.0f} partitions, preparation {before:.0f} s, {passes} passes of "
             + ", ".join(f"{key} {value:.1f} s" for key, value in steps.items())
-            + f"; {sums / 1e9:.0f} GB of sums a pass",
-            details={"steps": steps, "preparation": before},
+            + f"; {sums / 1e9:.0f} GB of sums",
+            details={"steps": steps, "preparation": before, "memory": needed, "sums": sums},
         )

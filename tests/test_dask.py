@@ -27,6 +27,7 @@ from graphbal.distributed import (  # noqa: E402
     _partitions,
     _problem,
     _sources,
+    _tasks,
 )
 from graphbal.solvers import laplacian  # noqa: E402
 
@@ -443,20 +444,20 @@ def test_a_driver_that_dies_amid_a_linear_system_loses_no_more_than_an_interval(
     monkeypatch.setattr(_checkpoint, "INTERVAL", 0.0)
     rows, folder = table(24, n=150, m=800, reach=2), tmp_path / "work"
     pattern = written(rows, tmp_path)
-    reduced, since, told = _partitions.Partitions.reduced, [0], []
+    reduced, since, told = _tasks.reduced, [0], []
 
-    def dying(self, *arguments):
+    def dying(*arguments):
         since[0] += 1
         if told and since[0] > 30:
             raise InterruptionError
-        return reduced(self, *arguments)
+        return reduced(*arguments)
 
     def note(step):
         told.append(step)
         since[0] = 0
 
     with monkeypatch.context() as patch:
-        patch.setattr(_partitions.Partitions, "reduced", dying)
+        patch.setattr("graphbal.engines.dask.reduced", dying)
         with pytest.raises(InterruptionError):
             gb.distributed.balance(pattern, TOL, folder=folder, npartitions=3, progress=note)
     before = told[-1]
@@ -559,7 +560,7 @@ def test_a_full_disk_is_named_and_costs_nothing_but_the_rest(writes, tmp_path, m
 
 
 def test_a_worker_that_is_killed_is_not_missed(tmp_path):
-    """Two processes, one of which dies without a word in the middle of the solution."""
+    """Two processes, one of which dies without a word amid tasks of some partitions each."""
     from distributed import get_client
 
     rows = table(15, m=600)
@@ -572,7 +573,7 @@ def test_a_worker_that_is_killed_is_not_missed(tmp_path):
             os.kill(killed[0], signal.SIGKILL)
 
     with dask.config.set(scheduler=None), gb.distributed.cluster(workers=2, memory="1GB"):
-        eq = gb.distributed.balance(written(rows, tmp_path), TOL, npartitions=3, progress=kill)
+        eq = gb.distributed.balance(written(rows, tmp_path), TOL, npartitions=9, progress=kill)
     assert killed
     assert not Path(f"/proc/{killed[0]}").exists()
     assert_balanced_as(rows, eq)

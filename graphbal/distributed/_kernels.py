@@ -22,20 +22,14 @@ def gather_scatter_rows(
     indptr: NDArray[np.unsignedinteger],
     indices: NDArray[np.unsignedinteger],
     costs: NDArray,
-    x: NDArray[np.float64],
+    pairs: NDArray[np.float64],
     y: NDArray[np.float64],
     gathered: NDArray[np.float64],
-    scattered: NDArray[np.float64],
 ) -> None:
-    """Compute ``gathered = A x`` of these rows, and ``scattered = Aᵀ y``.
+    """Compute ``gathered = A x`` of these rows, and add ``Aᵀ y``, in one random access an entry.
 
-    As in `graphbal.engines._kernels.gather_scatter` an entry takes one random access.
+    The columns of `pairs` are x and the sum, as in `graphbal.engines._kernels.gather_scatter`.
     """
-    n = x.size
-    pairs = np.empty((n, 2))
-    for j in range(n):
-        pairs[j, 0] = x[j]
-        pairs[j, 1] = 0.0
     for row in range(gathered.size):
         y_i = y[begin + row]
         total = 0.0
@@ -45,8 +39,6 @@ def gather_scatter_rows(
             total += value * pairs[j, 0]
             pairs[j, 1] += value * y_i
         gathered[row] = total
-    for j in range(n):
-        scattered[j] = pairs[j, 1]
 
 
 @njit(cache=True, nogil=True)

@@ -25,7 +25,7 @@ from graphbal.convert.matrices import canonical
 from graphbal.convert.tables import _union
 from graphbal.distributed._sources import Piece, read
 from graphbal.distributed._store import load, save, writing
-from graphbal.distributed._tasks import mapped, reduced, shared
+from graphbal.distributed._tasks import dealt, folded, mapped, reduced, shared
 from graphbal.errors import GraphbalError, InputError
 from graphbal.network import Intake
 
@@ -128,9 +128,10 @@ class Partitions:
         array: NDArray,
         *arguments: Any,
     ) -> Any:
-        """Return the same, combined in a tree."""
+        """Return the same, combined: those of a task one after the other, then tasks in a tree."""
         with shared(self.folder, array) as path:
-            return reduced(task, combine, self.parts, path, *arguments)
+            parts = dealt(self.parts)
+            return reduced(folded, combine, parts, task, combine, path, *arguments)
 
 
 def compiled_partitions(
@@ -162,7 +163,10 @@ def _divided(
     """Return the labels, which are written, and the bounds of partitions of as many rows each."""
     if (folder / "bounds.npy").exists():
         return all_labels(folder), tuple(load(folder / "bounds.npy").tolist())
-    census = reduced(_census, _merged, pieces)
+    if all(frame is None for _, frame in pieces):
+        census = reduced(folded, _merged, dealt(pieces), _census, _merged)
+    else:  # a task would have to hold all its partitions at once
+        census = reduced(_census, _merged, pieces)
     labels, counts = _checked(census), census.counts
     n, rows = len(labels), int(counts.sum())
     if n_parts is None:

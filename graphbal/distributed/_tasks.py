@@ -11,6 +11,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager, nullcontext
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -20,10 +21,12 @@ from numpy.typing import NDArray
 
 from graphbal.errors import GraphbalError, InputError
 
-__all__ = ["cluster", "mapped", "reduced", "shared", "total"]
+__all__ = ["cluster", "dealt", "folded", "mapped", "reduced", "shared", "total"]
 
 # Results that are combined at once: few, so that no worker holds many.
 _FAN_IN = 4
+# Tasks that a reduction is dealt out to, for each thread.
+_PER_THREAD = 2
 # Attempts to start a cluster; Dask gives up if a worker dies meanwhile.
 _STARTS = 5
 
@@ -50,6 +53,40 @@ def reduced(
     while len(level) > 1:
         level = [combined(level[k : k + _FAN_IN]) for k in range(0, len(level), _FAN_IN)]
     return _computed(level)[0]
+
+
+def dealt(items: Sequence[Any]) -> list[Sequence[Any]]:
+    """Divide items among tasks, in order: on a cluster two for each thread of its workers.
+
+    What a task returns may be a number for each neuron, so that few should be on their way at once.
+    """
+    n_tasks = min(_threads() * _PER_THREAD or len(items), len(items))
+    bounds = np.linspace(0, len(items), n_tasks + 1).astype(int)
+    return [items[begin:end] for begin, end in pairwise(bounds)]
+
+
+def folded(
+    items: Sequence[Any],
+    function: Callable[..., Any],
+    combine: Callable[[Sequence[Any]], Any],
+    *arguments: Any,
+) -> Any:
+    """Return ``function(item, *arguments)`` of all items combined, one after the other: a task."""
+    first, *rest = items
+    found = function(first, *arguments)
+    for item in rest:
+        found = combine([found, function(item, *arguments)])
+    return found
+
+
+def _threads() -> int:
+    """Return the number of threads of the current cluster's workers, 0 if there is no cluster."""
+    from distributed import default_client
+
+    try:
+        return sum(default_client().nthreads().values())
+    except ValueError:
+        return 0
 
 
 @contextmanager

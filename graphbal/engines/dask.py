@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graphbal.distributed._store import load
-from graphbal.distributed._tasks import total
+from graphbal.distributed._tasks import dealt, reduced, shared, total
 from graphbal.engines.local import Engine, State, unsigned
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ Array = NDArray[np.float64]
 
 
 class DaskEngine(Engine):
-    """The two edge passes as Dask tasks, one for each partition, and a tree of sums.
+    """The two edge passes as Dask tasks, each over some partitions, and a tree of sums.
 
     Parameters
     ----------
@@ -46,8 +46,11 @@ class DaskEngine(Engine):
         checkpoint: Checkpoint | None = None,
         base: Array | float = 0.0,
     ) -> None:
+        groups = dealt(partitions.parts)
+
         def products(x: Array, y: Array) -> tuple[Array, Array]:
-            found = partitions.reduced(_products, _summed, np.stack([x, y]), costs)
+            with shared(partitions.folder, np.stack([x, y])) as path:
+                found = reduced(_products, _summed, groups, path, costs)
             return np.concatenate(found.gathered), np.array(found.scattered)
 
         super().__init__(partitions.n, products)
@@ -114,16 +117,17 @@ class _Products(NamedTuple):
     scattered: Array
 
 
-def _products(part: Part, path: Path, costs: str) -> _Products:
+def _products(parts: Sequence[Part], path: Path, costs: str) -> _Products:
     from graphbal.distributed._kernels import gather_scatter_rows
 
     x, y = load(path)
-    begin, indptr, indices, values = part.arrays(costs)
-    gathered, scattered = np.empty(part.end - begin), np.empty(x.size)
-    gather_scatter_rows(
-        begin, unsigned(indptr), unsigned(indices), values, x, y, gathered, scattered
-    )
-    return _Products([gathered], scattered)
+    pairs = np.empty((x.size, 2))
+    pairs[:, 0], pairs[:, 1] = x, 0.0
+    gathered = [np.empty(part.end - part.begin) for part in parts]
+    for part, own in zip(parts, gathered, strict=True):
+        begin, indptr, indices, values = part.arrays(costs)
+        gather_scatter_rows(begin, unsigned(indptr), unsigned(indices), values, pairs, y, own)
+    return _Products(gathered, pairs[:, 1].copy())
 
 
 def _summed(found: Sequence[_Products]) -> _Products:
