@@ -36,18 +36,20 @@ def powers(weights: Array, p: float) -> Array:
 
 def rescaled(weights: sparse.csr_array, h: Array) -> Array:
     """Return J_ij e^{h_j − h_i}, by synapse."""
-    indptr, values = weights.indptr, np.empty_like(weights.data)
+    indptr, indices = weights.indptr, weights.indices
+    if weights.nnz < LARGE:
+        return weights.data * np.exp(h[indices] - np.repeat(h, np.diff(indptr)))
+    from graphbal.engines._kernels import differences
+
+    values = np.empty_like(weights.data)
 
     def fill(first: int, last: int) -> None:
         part = slice(indptr[first], indptr[last])
-        gain = np.repeat(-h[first:last], np.diff(indptr[first : last + 1]))
-        gain += h[weights.indices[part]]
+        gain = values[part]
+        differences(indptr, indices, h, first, last, gain)
         np.exp(gain, out=gain)
-        np.multiply(gain, weights.data[part], out=values[part])
+        gain *= weights.data[part]
 
-    if values.size < LARGE:
-        fill(0, h.size)
-        return values
     starts = np.searchsorted(indptr, np.arange(0, values.size, AT_ONCE), side="right") - 1
     rows = np.append(np.unique(starts), h.size).tolist()
     with ThreadPoolExecutor(os.cpu_count()) as pool:

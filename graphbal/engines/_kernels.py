@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 __all__ = [
     "absolute_or_square",
     "count_diagonal",
+    "differences",
     "gather_scatter",
     "goes_beyond",
     "laplacian_block",
-    "reciprocal_sum",
     "smallest_and_largest",
     "within_components",
 ]
@@ -110,30 +110,21 @@ def laplacian_block(
                 own[m] -= conductance * other[m]
 
 
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy")
-def reciprocal_sum(
-    indptr: NDArray[np.integer], indices: NDArray[np.integer], costs: NDArray[np.float64]
-) -> float:
-    """Return Σ √(c_ij c_ji) over a CSR matrix with sorted rows; a reverse is found by bisection."""
-    n = indptr.size - 1
-    by_row = np.zeros(n)
-    for i in prange(n):
-        total = 0.0
+@njit(cache=True, nogil=True, error_model="numpy")
+def differences(
+    indptr: NDArray[np.integer],
+    indices: NDArray[np.integer],
+    h: NDArray[np.float64],
+    first: int,
+    last: int,
+    found: NDArray[np.float64],
+) -> None:
+    """Write h_j − h_i for the entries of the rows first to last, from the start of `found`."""
+    k = 0
+    for i in range(first, last):
         for e in range(indptr[i], indptr[i + 1]):
-            j = indices[e]
-            if j > i:
-                continue
-            low, high = indptr[j], indptr[j + 1]
-            while low < high:
-                middle = (low + high) // 2
-                if indices[middle] < i:
-                    low = middle + 1
-                else:
-                    high = middle
-            if low < indptr[j + 1] and indices[low] == i:
-                total += (1.0 if i == j else 2.0) * np.sqrt(costs[e] * costs[low])
-        by_row[i] = total
-    return by_row.sum()
+            found[k] = h[indices[e]] - h[i]
+            k += 1
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
