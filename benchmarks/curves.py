@@ -84,7 +84,7 @@ def draw(lines: list[Line], path: Path) -> list[Path]:
         style.log_ticks(ax.yaxis)
         style.legend_above(ax, 2)
         ax.annotate(
-            f"open: a neuron is still out of balance by more than {TOL:.0e}",
+            f"open: a neuron is still out of balance by more than {REACHED:.0e}",
             (1, 0),
             (-2, 4),
             xycoords="axes fraction",
