@@ -67,8 +67,9 @@ PREDICTED = Size(300_000, 24_000_000, 14)
 LARGE = Size(1_000_000, 400_000_000, 100)  # that of `partitions`
 MOUSE = Size(7e7, 1e11, 0)
 
-# The machines of the extrapolation: workers (one a core), memory, bytes a second in and out.
+# The machines of the extrapolation: cores, a worker each; memory; bytes a second in and out.
 CORES, MEMORY, LINK = 32, 256e9, 3e9
+TASK = 1e-3  # seconds that Dask's scheduler takes for one
 SIDE = 64  # stretches of neurons in each direction
 
 
@@ -83,10 +84,10 @@ def run(quick: bool) -> Iterator[Line]:
     details = {
         "sizes": sizes,
         "runs": runs,
-        "pass": a_pass.coefficients,
-        "preparation": preparation.coefficients,
-        "memory": memory.coefficients,
-        "memory_in_passes": in_pass.coefficients,
+        "pass": a_pass.coefficients.tolist(),
+        "preparation": preparation.coefficients.tolist(),
+        "memory": memory.coefficients.tolist(),
+        "memory_in_passes": in_pass.coefficients.tolist(),
     }
     yield _fit_line("a pass", a_pass, sizes, [each["pass"] for each in runs], details)
     yield _fit_line("preparation", preparation, sizes, [each["preparation"] for each in runs])
@@ -200,14 +201,14 @@ def _mouse(a_pass: Model, preparation: Model, memory: Model, passes: int) -> Ite
         needed = memory(size)
         each = max(min(CORES, int(0.5 * MEMORY / needed)), 1)
         workers = min(machines * each, int(size.parts))
-        tasks = min(2 * workers, size.parts) if size is whole else size.parts
-        sums = 8 * size.n * tasks
+        tasks = min(2 * workers, int(size.parts))
+        sums = 8 * size.n * (tasks if size is whole else size.parts)
         access, farther, handled, file, once = a_pass.coefficients
         steps = {
             "synapses": (access + farther * math.log2(size.n / FEW)) * m / workers,
-            "potentials and sums": handled * 8 * n,
+            "potentials and sums": handled * 8 * size.n,
             "network": sums / (machines * LINK) + math.log(tasks, 4) * 8 * size.n / LINK,
-            "files and tasks": file * size.parts / workers + once * tasks / (2 * WORKERS),
+            "files and tasks": file * size.parts / workers + once + TASK * tasks,
         }
         seconds = sum(steps.values())
         rows, labels, part, start = preparation.coefficients

@@ -289,7 +289,8 @@ def _compile(part: Part, n: int, n_pieces: int, p: float, alpha: float) -> tuple
         name = f"rows-{number:05}"
         begin, end = load(part.folder / f"{name}.ends.npy")[part.number : part.number + 2]
         for column, key in zip(columns, ("pre", "post", "weights"), strict=True):
-            column.append(load(part.folder / f"{name}.{key}.npy")[begin:end])
+            # A copy, since maps of so many files, in pages of up to 2 MB, would count as memory.
+            column.append(load(part.folder / f"{name}.{key}.npy")[begin:end].copy())
     pre, post = (np.concatenate(column) for column in columns[:2])
     weights = np.concatenate(columns[2], dtype=np.float64)
     post = post - np.int32(part.begin)
