@@ -19,7 +19,7 @@ from graphbal.rnn.costs import cost_graph
 from graphbal.rnn.model import RecurrentNetwork
 from graphbal.rnn.simulation import (
     Block,
-    Run,
+    Noise,
     checked_inputs,
     euler_step,
     initial_states,
@@ -239,11 +239,7 @@ def balance_online(
     if not (isinstance(floor, Real) and 0 <= floor < np.inf):
         raise InputError(f"floor is {floor!r}; it must be a finite number, not negative")
     require_whole("seed", seed)
-    deviations = (
-        step_deviations(network, delta, "noise", noise),
-        np.zeros(1),
-        np.zeros(network.n_inputs),
-    )
+    private = step_deviations(network, delta, "noise", noise)[:, None]
     # The streams of `simulate` for trials that fit a block: there the same noise is drawn.
     streams = np.random.SeedSequence(seed).spawn(3)
     draws = [np.random.default_rng(stream.spawn(1)[0]) for stream in streams]
@@ -256,8 +252,10 @@ def balance_online(
     outputs = np.empty((repeats * times, network.n_outputs, trials))
     for part in np.split(outputs, repeats):
         block.x[...] = x0 * np.exp(-rule.h)[:, None]
-        run = Run(block, deviations, None, part)
-        run_block([run], u.transpose(1, 2, 0), substeps, draws, rule.step)
+        run_block(
+            *(block, u.transpose(1, 2, 0), substeps, Noise(private), draws),
+            *(None, part[:, :, None], rule.step),
+        )
         if not np.isfinite(block.x).all():
             raise InputError(overflow(network, delta))
     rule.sense()

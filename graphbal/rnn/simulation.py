@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 __all__ = ["Simulation", "largest_step", "simulate"]
 
 Array = NDArray[np.float64]
-Deviations = tuple[Array, Array, Array]
 
 # Trials are run in blocks whose states, so many numbers, stay in the cache.
 BLOCK = 65_536
@@ -190,14 +189,15 @@ def run_trials(
     noisy_inputs = deviations("input_noise", input_noise, network.n_inputs)
     x0 = initial_states(network, initial, len(u))
     *streams, of_weights = np.random.SeedSequence(seed).spawn(4)
-    course = _Course(
-        _with_weight_noise(network, weight_noise, of_weights),
-        (private, shared, noisy_inputs),
-        np.empty((u.shape[1], network.n_neurons, len(u))) if keep_states else None,
-        np.empty((u.shape[1], network.n_outputs, len(u))),
+    model = _with_weight_noise(network, weight_noise, of_weights)
+    sds = (sd[:, None] if sd.any() else None for sd in (private, shared, noisy_inputs))
+    states = np.empty((u.shape[1], network.n_neurons, len(u))) if keep_states else None
+    outputs, is_finite = _run_all(
+        model, u, delta, substeps, Noise(*sds), streams, x0, states, watch
     )
-    _run_all([course], u, delta, substeps, streams, x0, watch)
-    return labelled(network, 1.0 if dt is None else float(dt), course.states, course.outputs)
+    if not is_finite.all():
+        raise InputError(overflow(network, delta))
+    return labelled(network, 1.0 if dt is None else float(dt), states, outputs[:, :, 0])
 
 
 def outputs_against_noise(
@@ -219,70 +219,84 @@ def outputs_against_noise(
     require_whole("seed", seed)
     x0 = initial_states(network, None, len(u))
     *streams, of_weights = np.random.SeedSequence(seed).spawn(4)
-    courses = []
-    for level in levels:
-        strength = dict.fromkeys(("noise", "shared_noise", "input_noise", "weight_noise"), 0.0)
-        strength[kind] = level
-        noise = (
-            step_deviations(network, delta, "noise", strength["noise"]),
-            step_deviations(network, delta, "shared_noise", strength["shared_noise"]),
-            deviations("input_noise", strength["input_noise"], network.n_inputs),
-        )
-        model = _with_weight_noise(network, strength["weight_noise"], of_weights)
-        outputs = np.empty((u.shape[1], network.n_outputs, len(u)))
-        courses.append(_Course(model, noise, None, outputs, f"at the level {level:g} "))
-    _run_all(courses, u, delta, substeps, streams, x0)
-    return [course.outputs.transpose(2, 0, 1) for course in courses]
+
+    def run(model: RecurrentNetwork, noise: Noise, levels: Sequence[float]) -> list[Array]:
+        outputs, is_finite = _run_all(model, u, delta, substeps, noise, streams, x0)
+        if not is_finite.all():
+            level = levels[int(np.argmin(is_finite))]
+            raise InputError(f"at the level {level:g} {overflow(network, delta)}")
+        return [outputs[:, :, k].transpose(2, 0, 1) for k in range(len(levels))]
+
+    match kind:
+        case "noise":
+            sd = np.outer(step_deviations(network, delta, kind, 1.0), levels)
+            return run(network, Noise(private=sd), levels)
+        case "shared_noise":
+            sd = np.outer(step_deviations(network, delta, kind, 1.0), levels)
+            return run(network, Noise(shared=sd), levels)
+        case "input_noise":
+            return run(network, Noise(inputs=np.outer(np.ones(network.n_inputs), levels)), levels)
+        case _:
+            models = (_with_weight_noise(network, level, of_weights) for level in levels)
+            runs = (
+                run(model, Noise(), [level]) for model, level in zip(models, levels, strict=True)
+            )
+            return [outputs for (outputs,) in runs]
 
 
-class _Course(NamedTuple):
-    """A network with its noise, and where its states and outputs go, (time, channel, trial)."""
+class Noise(NamedTuple):
+    """Standard deviations in a substep, and of the inputs, (channel, level); None for no noise."""
 
-    network: RecurrentNetwork
-    deviations: Deviations
-    states: Array | None
-    outputs: Array
-    where: str = ""
+    private: Array | None = None
+    shared: Array | None = None
+    inputs: Array | None = None
+
+    @property
+    def n_levels(self) -> int:
+        """Number of levels that advance side by side."""
+        return max((sd.shape[1] for sd in self if sd is not None), default=1)
 
 
 def _run_all(
-    courses: list[_Course],
+    network: RecurrentNetwork,
     inputs: Array,
     delta: float,
     substeps: int,
+    noise: Noise,
     streams: list[np.random.SeedSequence],
     x0: Array,
+    states: Array | None = None,
     watch: Callable[[int, Block], None] | None = None,
-) -> None:
-    """Run all courses on all trials, in blocks; all courses of a block see the same draws."""
+) -> tuple[Array, NDArray[np.bool_]]:
+    """Run all trials in blocks, write the states if wanted, (time, neuron, trial).
+
+    Returns outputs, (time, output, level, trial), and at which levels the states stayed finite.
+    """
     n, trials = x0.shape
+    n_levels = noise.n_levels
     n_blocks = min(-(-trials * n // BLOCK), trials)
     edges = np.linspace(0, trials, n_blocks + 1).astype(int)
     seeds = [stream.spawn(n_blocks) for stream in streams]
+    outputs = np.empty((inputs.shape[1], network.n_outputs, n_levels, trials))
+    is_finite = np.empty((n_blocks, n_levels), dtype=bool)
 
     def run(k: int) -> None:
         part = slice(edges[k], edges[k + 1])
-        runs = [
-            Run(
-                Block(each.network, delta, x0[:, part]),
-                each.deviations,
-                None if each.states is None else each.states[:, :, part],
-                each.outputs[:, :, part],
-            )
-            for each in courses
-        ]
+        block = Block(network, delta, np.tile(x0[:, part], n_levels))
         run_block(
-            runs,
+            block,
             inputs[part].transpose(1, 2, 0),
             substeps,
+            noise,
             [np.random.default_rng(blocks[k]) for blocks in seeds],
-            None if watch is None else partial(watch, k, runs[0].block),
+            None if states is None else states[:, :, part],
+            outputs[:, :, :, part],
+            None if watch is None else partial(watch, k, block),
         )
-        for course, done in zip(courses, runs, strict=True):
-            if not np.isfinite(done.block.x).all():
-                raise InputError(course.where + overflow(course.network, delta))
+        is_finite[k] = np.isfinite(block.x.reshape(n, n_levels, -1)).all(axis=(0, 2))
 
     _on_all_cores(run, n_blocks)
+    return outputs, np.logical_and.reduce(is_finite)
 
 
 def euler_step(network: RecurrentNetwork, dt: float | None, substeps: int) -> float:
@@ -426,11 +440,13 @@ class Block:
             return np.stack([of_states, of_states])
         return np.stack([np.square(network.gains(self.received)).mean(axis=1), of_states])
 
-    def read(self, out: Array) -> None:
-        """Write the outputs."""
+    def read(self) -> Array:
+        """Return the outputs, (output, trial)."""
         network = self.network
         x = self.x if network.readout == "states" else network.rates(self.x)
-        np.add(self.w_out @ x, network.output_bias[:, None], out=out)
+        outputs: Array = self.w_out @ x
+        outputs += network.output_bias[:, None]
+        return outputs
 
 
 # BLAS has one number of threads for the whole process: whoever changes it does so alone.
@@ -460,58 +476,42 @@ def _on_all_cores(run: Callable[[int], None], n_blocks: int) -> None:
         list(pool.map(run, range(n_blocks)))
 
 
-class Run(NamedTuple):
-    """A block with the standard deviations of its noise, and where its course is written."""
-
-    block: Block
-    deviations: Deviations  # private and shared, in a substep, and of the inputs
-    states: Array | None
-    outputs: Array
-
-
 def run_block(
-    runs: Sequence[Run],
+    block: Block,
     inputs: Array,
     substeps: int,
+    noise: Noise,
     draws: list[np.random.Generator],
+    states: Array | None,
+    outputs: Array,
     after: Callable[[], None] | None = None,
 ) -> None:
-    """Advance blocks of equal size with the same draws to the end.
+    """Advance a block, all trials at one level of noise after the other, to the end.
 
-    Inputs, states and outputs are (time, channel, trial). `after` is called after every time step;
-    it may change the blocks.
+    Inputs and states are (time, channel, trial), outputs (time, output, level, trial). All levels
+    see the same draws. `after` is called after every time step; it may change the block.
     """
-    shape = runs[0].block.x.shape
-    noises = [tuple(sd[:, None] if sd.any() else None for sd in run.deviations) for run in runs]
-    has_private, has_shared, has_input = (
-        any(sd is not None for sd in each) for each in zip(*noises, strict=True)
-    )
-    # Drawn where a run has noise of the kind.
-    private: Any = np.empty(shape) if has_private else None
-    shared: Any = None
-    of_inputs: Any = None
-    scaled = np.empty(shape)
+    n, trials = block.x.shape[0], inputs.shape[2]
+    apart = (noise.n_levels, trials)
+    x, received = block.x.reshape(n, *apart), block.inputs.reshape(-1, *apart)
+    private, shared, of_inputs = (None if sd is None else sd[:, :, None] for sd in noise)
+    if private is not None:
+        normal, scaled = np.empty((n, 1, trials)), np.empty((n, *apart))
     with np.errstate(over="ignore", invalid="ignore"):
         for t, u in enumerate(inputs):
-            if has_input:
-                of_inputs = draws[2].standard_normal(u.shape)
-            for run, (*_, sd) in zip(runs, noises, strict=True):
-                run.block.inputs[...] = u if sd is None else u + sd * of_inputs
+            received[...] = u[:, None]
+            if of_inputs is not None:
+                received += of_inputs * draws[2].standard_normal(u.shape)[:, None]
             for _ in range(substeps):
-                if has_private:
-                    draws[0].standard_normal(out=private)
-                if has_shared:
-                    shared = draws[1].standard_normal(shape[1])
-                for run, (own, common, _) in zip(runs, noises, strict=True):
-                    run.block.step()
-                    if own is not None:
-                        run.block.x += np.multiply(private, own, out=scaled)
-                    if common is not None:
-                        run.block.x += common * shared
-            for run in runs:
-                if run.states is not None:
-                    run.states[t] = run.block.x
-                run.block.read(run.outputs[t])
+                block.step()
+                if private is not None:
+                    draws[0].standard_normal(out=normal)
+                    x += np.multiply(normal, private, out=scaled)
+                if shared is not None:
+                    x += shared * draws[1].standard_normal(trials)
+            if states is not None:
+                states[t] = block.x
+            outputs[t] = block.read().reshape(-1, *apart)
             if after is not None:
                 after()
 
