@@ -8,7 +8,7 @@ A pass, in seconds, over m synapses of n neurons in P partitions on w workers:
     + d                             tasks, two for each worker
 
 The preparation (labels, rows, compilation, components) has the same terms but a', and a constant;
-the memory of a worker has terms in the synapses of a partition and in the neurons.
+the memory of a worker has terms in the rows that a task holds and in the neurons.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from scipy.optimize import nnls
 
 from benchmarks.harness import Line
-from benchmarks.partitions import WORKERS, balanced, write_random
+from benchmarks.partitions import ROWS, WORKERS, balanced, write_random
 
 __all__ = ["run"]
 
@@ -56,7 +56,7 @@ FITTED = (
     Size(50_000, 8_000_000, 8),
     Size(50_000, 8_000_000, 40),
     Size(200_000, 4_000_000, 8),
-    Size(200_000, 12_000_000, 6),
+    Size(200_000, 16_000_000, 2),
     Size(200_000, 12_000_000, 24),
     Size(500_000, 8_000_000, 5),
     Size(500_000, 16_000_000, 16),
@@ -70,6 +70,7 @@ MOUSE = Size(7e7, 1e11, 0)
 # The machines of the extrapolation: cores, a worker each; memory; bytes a second in and out.
 CORES, MEMORY, LINK = 32, 256e9, 3e9
 TASK = 1e-3  # seconds that Dask's scheduler takes for one
+PARTITION = 3.2e7  # synapses: a task that compiles one holds its rows
 SIDE = 64  # stretches of neurons in each direction
 
 
@@ -80,7 +81,7 @@ def run(quick: bool) -> Iterator[Line]:
     a_pass = _fitted(_pass_terms, sizes, [each["pass"] for each in runs])
     preparation = _fitted(_preparation_terms, sizes, [each["preparation"] for each in runs])
     memory = _fitted(_memory_terms, sizes, [each["peak_preparation"] for each in runs])
-    in_pass = _fitted(_memory_terms, sizes, [each["peak_passes"] for each in runs])
+    in_pass = _fitted(_pass_memory_terms, sizes, [each["peak_passes"] for each in runs])
     details = {
         "sizes": sizes,
         "runs": runs,
@@ -91,7 +92,7 @@ def run(quick: bool) -> Iterator[Line]:
     }
     yield _fit_line("a pass", a_pass, sizes, [each["pass"] for each in runs], details)
     yield _fit_line("preparation", preparation, sizes, [each["preparation"] for each in runs])
-    yield _fit_line("memory of a worker", memory, sizes, [each["peak"] for each in runs])
+    yield _fit_line("memory", memory, sizes, [each["peak_preparation"] for each in runs])
 
     size = Size(PREDICTED.n // shrunk, PREDICTED.m // shrunk, PREDICTED.parts)
     found = _measured(size)
@@ -144,6 +145,11 @@ def _preparation_terms(size: Size) -> list[float]:
 
 
 def _memory_terms(size: Size) -> list[float]:
+    """Rows that a task holds, of a piece or a partition; neurons; a process without either."""
+    return [max(size.m / size.parts, min(size.m, ROWS)), 8 * size.n, 1.0]
+
+
+def _pass_memory_terms(size: Size) -> list[float]:
     return [size.m / size.parts, 8 * size.n, 1.0]
 
 
@@ -193,9 +199,9 @@ def _prediction(what: str, size: Size, expected: float, actual: float) -> Line:
 def _mouse(a_pass: Model, preparation: Model, memory: Model, passes: int) -> Iterator[Line]:
     """Extrapolate: as it is, and with the potentials in partitions as well."""
     n, m, _ = MOUSE
-    # As it is, partitions of four synapses a neuron. In a square of blocks, one for each pair of
-    # stretches of neurons, a task needs the potentials of two stretches alone.
-    whole, blocks = Size(n, m, m / (4 * n)), Size(2 * n / SIDE, m, SIDE**2)
+    # As it is, each task has the potentials of all neurons. In a square of blocks, one for each
+    # pair of stretches of neurons, it needs those of two stretches alone.
+    whole, blocks = Size(n, m, m / PARTITION), Size(2 * n / SIDE, m, SIDE**2)
     machines = math.ceil(m * BYTES / (0.5 * MEMORY))  # whose caches hold what a pass reads
     for name, size in (("potentials whole", whole), (f"{SIDE} × {SIDE} blocks", blocks)):
         needed = memory(size)
