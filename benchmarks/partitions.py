@@ -85,7 +85,7 @@ def run(quick: bool) -> Iterator[Line]:
 def balanced(folder: Path, tol: float, npartitions: int | None = None) -> tuple[Any, dict]:
     """Balance the files in a folder; return what it took besides what the result says.
 
-    Seconds of a pass (the median of five), and until the first step; peaks of a worker's memory
+    Seconds of a pass (the median of nine), and until the first step; peaks of a worker's memory
     before the first step, and after.
     """
     from distributed import default_client
@@ -130,7 +130,7 @@ def write_table(folder: Path, net: gb.SynapticNetwork) -> None:
 def _pass_of(engine: Engine) -> float:
     q = np.zeros(engine.n)
     engine.at(q)
-    return float(np.median([seconds(engine.at, q)[0] for _ in range(5)]))
+    return float(np.median([seconds(engine.at, q)[0] for _ in range(9)]))
 
 
 def write_random(folder: Path, n: int, m: int) -> None:
