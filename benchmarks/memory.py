@@ -1,4 +1,4 @@
-"""Peak memory above what holds the input, in a process of its own."""
+"""Peak memory above what holds the input, and how time and memory grow; processes of their own."""
 
 from __future__ import annotations
 
@@ -8,10 +8,13 @@ import sys
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from statistics import median
 
 from benchmarks.harness import Line, child
 
 TARGET = 80
+GROWTH, LARGEST = 1.5, 48  # from a million to a hundred million synapses
+REPEATS = 5
 STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
 
@@ -32,25 +35,73 @@ def run(quick: bool) -> Iterator[Line]:
             remark=f"input {measured['input'] / m:.0f} bytes per synapse",
             details=measured,
         )
+    yield from _growth(quick)
+
+
+def _growth(quick: bool) -> Iterator[Line]:
+    """Balance networks of 108 synapses a neuron, a decade apart."""
+    sizes = (1_000_000, 4_000_000) if quick else (1_000_000, 10_000_000, 100_000_000)
+    first = None
+    for m in sizes:
+        n = round(m * 139_255 / 15_000_000)
+        measured = json.loads(child(["-m", "benchmarks.memory", str(n), str(m), "1"])[1])
+        each = measured["seconds"] / m
+        first = first or each
+        about = f"{measured['passes']} passes; {1e9 * each:.3g} ns a synapse"
+        at_end = m == sizes[-1]
+        yield Line(
+            f"time a synapse, {m:,} synapses, p = 1",
+            value=each / first,
+            unit="of a million's",
+            target=GROWTH if at_end else None,
+            neurons=n,
+            synapses=m,
+            seconds=measured["seconds"],
+            remark=about,
+            details=measured,
+        )
+        yield Line(
+            f"peak of the process, {m:,} synapses, p = 1",
+            value=(measured["peak"] - measured["libraries"]) / m,
+            unit="B/synapse",
+            target=LARGEST if at_end else None,
+            neurons=n,
+            synapses=m,
+            remark="input included, libraries not",
+        )
 
 
 def _balance_and_measure(n: int, m: int, p: float) -> dict[str, float]:
     """Balance a network in this process; return bytes resident before and at the peak."""
     import graphbal as gb
+    from benchmarks.harness import fresh
     from graphbal import ensembles
 
     # Load the libraries and compiled code: their size does not grow with the network.
     gb.balance(ensembles.connectome_like(20_000, 1_500_000, p=p))
+    libraries = _trimmed()
     net = ensembles.connectome_like(n, m, p=p)
-    with suppress(OSError, AttributeError):
-        ctypes.CDLL(None).malloc_trim(0)  # what was freed but kept would hide what is taken
+    before = _trimmed()
     RESET.write_text("5")  # the peak starts anew
-    before = _status("VmRSS")
     eq = gb.balance(net)
     peak = _status("VmHWM")
     J = net.weights
-    held = J.data.nbytes + J.indices.nbytes + J.indptr.nbytes
-    return {"before": before, "peak": peak, "input": held, "seconds": eq.stats["seconds"]}
+    stats = [eq.stats] + [gb.balance(fresh(net)).stats for _ in range(REPEATS - 1)]
+    return {
+        "libraries": libraries,
+        "before": before,
+        "peak": peak,
+        "input": J.data.nbytes + J.indices.nbytes + J.indptr.nbytes,
+        "seconds": median(each["seconds"] for each in stats),
+        "passes": eq.stats["edge_passes"],
+    }
+
+
+def _trimmed() -> int:
+    """Return the resident bytes without what was freed but kept, which would hide what is taken."""
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).malloc_trim(0)
+    return _status("VmRSS")
 
 
 def _status(name: str) -> int:
