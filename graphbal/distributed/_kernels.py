@@ -10,35 +10,10 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["colour", "degrees", "gather_scatter_rows", "join", "link", "reach", "reach_back"]
+__all__ = ["colour", "degrees", "join", "link", "reach", "reach_back"]
 
 # Sweeps over a partition before others hear of what it found.
 _PATIENCE = 20
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def gather_scatter_rows(
-    begin: int,
-    indptr: NDArray[np.unsignedinteger],
-    indices: NDArray[np.unsignedinteger],
-    costs: NDArray,
-    pairs: NDArray[np.float64],
-    y: NDArray[np.float64],
-    gathered: NDArray[np.float64],
-) -> None:
-    """Compute ``gathered = A x`` of these rows, and add ``Aᵀ y``, in one random access an entry.
-
-    The columns of `pairs` are x and the sum, as in `graphbal.engines._kernels.gather_scatter`.
-    """
-    for row in range(gathered.size):
-        y_i = y[begin + row]
-        total = 0.0
-        for e in range(indptr[row], indptr[row + 1]):
-            j = indices[e]
-            value = float(costs[e])
-            total += value * pairs[j, 0]
-            pairs[j, 1] += value * y_i
-        gathered[row] = total
 
 
 @njit(cache=True, nogil=True)

@@ -13,9 +13,24 @@ __all__ = [
     "gather_scatter",
     "goes_beyond",
     "laplacian_block",
+    "pass_over_rows",
     "smallest_and_largest",
     "within_components",
 ]
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def pass_over_rows(indptr, indices, values, first, last, y, own, gathered):  # type: ignore[no-untyped-def]
+    """Gather ``own[:, 0]`` to the rows first to last, and scatter their y to ``own[:, 1]``."""
+    for i in range(first, last):
+        y_i = y[i]
+        total = 0.0
+        for e in range(indptr[i], indptr[i + 1]):
+            j = indices[e]
+            value = values[e]
+            total += value * own[j, 0]
+            own[j, 1] += value * y_i
+        gathered[i] = total
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy")
@@ -43,15 +58,7 @@ def gather_scatter(
         for j in range(n):
             own[j, 0] = x[j]
             own[j, 1] = 0.0
-        for i in range(bounds[b], bounds[b + 1]):
-            y_i = y[i]
-            total = 0.0
-            for e in range(indptr[i], indptr[i + 1]):
-                j = indices[e]
-                value = values[e]
-                total += value * own[j, 0]
-                own[j, 1] += value * y_i
-            gathered[i] = total
+        pass_over_rows(indptr, indices, values, bounds[b], bounds[b + 1], y, own, gathered)
     for j in prange(n):
         total = 0.0
         for b in range(n_blocks):

@@ -118,7 +118,7 @@ class _Products(NamedTuple):
 
 
 def _products(parts: Sequence[Part], path: Path, costs: str) -> _Products:
-    from graphbal.distributed._kernels import gather_scatter_rows
+    from graphbal.engines._kernels import pass_over_rows
 
     x, y = load(path)
     pairs = np.empty((x.size, 2))
@@ -126,7 +126,8 @@ def _products(parts: Sequence[Part], path: Path, costs: str) -> _Products:
     gathered = [np.empty(part.end - part.begin) for part in parts]
     for part, own in zip(parts, gathered, strict=True):
         begin, indptr, indices, values = part.arrays(costs)
-        gather_scatter_rows(begin, unsigned(indptr), unsigned(indices), values, pairs, y, own)
+        rows = unsigned(indptr), unsigned(indices), values, 0, own.size
+        pass_over_rows(*rows, y[begin:], pairs, own)
     return _Products(gathered, pairs[:, 1].copy())
 
 

@@ -6,6 +6,8 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
+from graphbal.engines._kernels import pass_over_rows
+
 __all__ = ["combine", "copy_above", "observe", "precondition"]
 
 Array = NDArray[np.float64]
@@ -84,20 +86,13 @@ def precondition(
     """
     n = x.size
     n_blocks = bounds.size - 1
+    y = loss * x
     for b in prange(n_blocks):
         own = pairs[b]
         for j in range(n):
             own[j, 0] = gain[j] * x[j]
             own[j, 1] = 0.0
-        for i in range(bounds[b], bounds[b + 1]):
-            y_i = loss[i] * x[i]
-            total = 0.0
-            for e in range(indptr[i], indptr[i + 1]):
-                j = indices[e]
-                value = values[e]
-                total += value * own[j, 0]
-                own[j, 1] += value * y_i
-            result[i] = total
+        pass_over_rows(indptr, indices, values, bounds[b], bounds[b + 1], y, own, result)
     for j in prange(n):
         total = 0.0
         for b in range(n_blocks):
