@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from scipy import sparse
 
-from graphbal.engines.local import unsigned
+from graphbal.engines.local import row_blocks, unsigned
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -102,10 +102,13 @@ def strong_components(
     n = indptr.size - 1
     large = indices.size >= _LARGE_FOR_COMPONENTS
     if large or (n and "numba" in sys.modules):  # whoever has imported Numba waits for nothing
-        core, upstream = np.empty((2, n), dtype=np.bool_)
-        n_core, complete = compiled(_reach)(
-            unsigned(indptr), unsigned(indices), _mask(keep), core, upstream
-        )
+        hub = int(np.diff(indptr).argmax())
+        core, upstream, swept = np.zeros((3, n), dtype=np.bool_)
+        upstream[hub] = True
+        rows = unsigned(indptr), unsigned(indices)
+        if large and keep is None:
+            _sweep_at_once(*rows, upstream, swept)
+        n_core, complete = compiled(_reach)(*rows, _mask(keep), hub, core, upstream, swept)
         if n_core == n:
             return 1, np.zeros(n, dtype=np.int32)
         if large and complete and 2 * n_core > n:
@@ -214,6 +217,21 @@ def _around_core(
     return n_outside + 1, labels
 
 
+def _sweep_at_once(
+    indptr: NDArray[np.unsignedinteger],
+    indices: NDArray[np.unsignedinteger],
+    upstream: NDArray[np.bool_],
+    swept: NDArray[np.bool_],
+) -> None:
+    """Mark partners of marked rows, each thread in a block of the rows and as far as it knows."""
+    from graphbal.engines._kernels import sweep_upstream
+
+    bounds = row_blocks(indptr)
+    marks = np.broadcast_to(upstream, (bounds.size - 1, upstream.size)).copy()
+    sweep_upstream(indptr, indices, bounds, marks, swept)
+    marks.any(axis=0, out=upstream)
+
+
 # ------------------------------------------------------------------ kernels
 #
 # Plain Python on arrays, compiled for large networks and interpreted for small ones.
@@ -223,29 +241,26 @@ def _reach(
     indptr: NDArray[np.integer],
     indices: NDArray[np.integer],
     keep: NDArray[np.bool_],
+    hub: int,
     core: NDArray[np.bool_],
     upstream: NDArray[np.bool_],
+    swept: NDArray[np.bool_],
 ) -> tuple[int, bool]:
-    """Mark the component of the neuron of largest in-degree, the core, and what reaches it.
+    """Mark the component of the hub, the core, and what is upstream of it.
 
-    Returns the size of the core, and whether it is complete: too many sweeps are given up. Rows
-    are swept in the order of memory, which beats a queue by far; each sweep sees what the rows
-    before have marked.
+    What is marked upstream already need not be found, and the partners of a neuron that is swept
+    already need not be marked. Returns the size of the core, and whether it is complete: too many
+    sweeps are given up. Rows are swept in the order of memory, which beats a queue by far; each
+    sweep sees what the rows before have marked.
     """
     n = indptr.size - 1
     masked = keep.size > 0
-    hub = 0
-    for i in range(n):
-        if indptr[i + 1] - indptr[i] > indptr[hub + 1] - indptr[hub]:
-            hub = i
-    upstream[:] = False
-    upstream[hub] = True
     downstream = np.zeros(n, dtype=np.bool_)
     downstream[hub] = True
-    waiting = np.arange(n)
+    waiting = np.flatnonzero(~swept)
     patience = 2 * indices.size
 
-    n_waiting, n_before = n, n + 1
+    n_waiting, n_before = waiting.size, n + 1
     while n_waiting < n_before and patience > 0:
         n_before, n_waiting = n_waiting, 0
         patience -= n_before

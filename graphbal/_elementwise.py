@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from itertools import chain
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,22 +19,25 @@ Array = NDArray[np.float64]
 # From this many synapses on, threads gain more than Numba's import costs.
 LARGE = 1_000_000
 # Synapses that a thread takes at a time: temporary arrays of theirs stay in its cache.
-AT_ONCE = 1 << 15
+AT_ONCE = 1 << 17
 
 
-def powers(weights: Array, p: float) -> Array:
-    """Return |J|^p; infinite where that is too large."""
-    if weights.size >= LARGE and p in (1, 2):
-        from graphbal.engines._kernels import absolute_or_square
+def powers(weights: Array, p: float) -> tuple[Array, tuple[float, float]]:
+    """Return |J|^p, infinite where that is too large, and the extremes; NaN if one is."""
+    values = np.empty_like(weights)
 
-        values = np.empty_like(weights)  # in large pages, unlike what compiled code allocates
-        absolute_or_square(weights, p == 2, values)
-        return values
-    with np.errstate(over="ignore", under="ignore"):
-        if p == 2:
-            return np.square(weights)
-        values = np.abs(weights)
-        return values if p == 1 else np.power(values, p, out=values)
+    def fill(part: slice) -> tuple[float, float]:
+        given, own = weights[part], values[part]
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+            if p == 2:
+                np.square(given, out=own)
+            else:
+                np.abs(given, out=own)
+                if p != 1:
+                    np.power(own, p, out=own)
+        return own.min(initial=np.inf), own.max(initial=0.0)
+
+    return values, _widest(_by_part(fill, weights.size))
 
 
 def rescaled(weights: sparse.csr_array, h: Array) -> Array:
@@ -59,12 +65,10 @@ def rescaled(weights: sparse.csr_array, h: Array) -> Array:
 
 def extremes(costs: Array) -> tuple[float, float]:
     """Return the smallest and the largest cost; NaN if one is."""
-    if costs.size >= LARGE:
-        from graphbal.engines._kernels import smallest_and_largest
-
-        return smallest_and_largest(costs)
-    # `argmin` and `argmax`, which find a NaN first, are faster than `min` and `max`.
-    return float(costs[costs.argmin()]), float(costs[costs.argmax()])
+    if costs.size < LARGE:
+        # `argmin` and `argmax`, which find a NaN first, are faster than `min` and `max`.
+        return float(costs[costs.argmin()]), float(costs[costs.argmax()])
+    return _widest(_by_part(lambda part: (costs[part].min(), costs[part].max()), costs.size))
 
 
 def count_self_connections(weights: sparse.csr_array) -> int:
@@ -74,3 +78,23 @@ def count_self_connections(weights: sparse.csr_array) -> int:
 
         return int(count_diagonal(weights.indptr, weights.indices, weights.data))
     return int(np.count_nonzero(weights.diagonal()))
+
+
+def _by_part(work: Callable[[slice], Any], size: int) -> list[Any]:
+    """Do the work on one part after the other; where there are very many entries, in threads."""
+    parts = [slice(start, start + AT_ONCE) for start in range(0, size, AT_ONCE)]
+    if size < LARGE:
+        return [work(part) for part in parts]
+    each = -(-len(parts) // (os.cpu_count() or 1))
+    shares = [parts[k : k + each] for k in range(0, len(parts), each)]
+    with ThreadPoolExecutor(len(shares)) as pool:
+        found = pool.map(lambda share: [work(part) for part in share], shares)
+    return list(chain.from_iterable(found))
+
+
+def _widest(ranges: list[tuple[float, float]]) -> tuple[float, float]:
+    """Return the smallest of the first and the largest of the last; NaN if one is."""
+    if not ranges:
+        return np.inf, 0.0
+    low, high = np.array(ranges).T
+    return float(low.min()), float(high.max())

@@ -321,14 +321,12 @@ class SynapticNetwork:
         if are_costs and values.size:
             cost_range = extremes(values)
         if not are_costs or cost_range[0] < 0:
-            values = powers(weights.data, self.p)
-            with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-                if alpha.ndim:
-                    values *= self._alpha_by_synapse()
-                elif alpha != 1:
-                    values *= alpha
-            if values.size:
-                cost_range = extremes(values)
+            values, cost_range = powers(weights.data, self.p)
+            if alpha.ndim or alpha != 1:
+                with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+                    values *= self._alpha_by_synapse() if alpha.ndim else alpha
+                if values.size:
+                    cost_range = extremes(values)
         self._require_normal(values, cost_range)
         costs = copy(weights)  # shares the indices, and spares SciPy their inspection
         costs.data = values

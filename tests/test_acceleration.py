@@ -9,7 +9,7 @@ from graphbal.engines import local_engine
 from graphbal.solvers import Newton, Problem
 from graphbal.solvers._anderson import combine, observe
 from graphbal.solvers._problem import History
-from graphbal.solvers.acceleration import accelerated, entries_above, strong_preconditioner
+from graphbal.solvers.acceleration import accelerated, strong_preconditioner
 
 LARGE = ensembles.connectome_like(14_000, 1_500_000)
 
@@ -118,20 +118,6 @@ def test_the_preconditioner_is_symmetric_and_positive():
     inverse = np.array([precondition(state, column) for column in np.diag(1 / state.through)]).T
     np.testing.assert_allclose(inverse, inverse.T, rtol=1e-12, atol=1e-15)
     assert np.linalg.eigvalsh(inverse).min() > 0
-
-
-@pytest.mark.parametrize("share", [0.01, 0.3, 1.0])
-@pytest.mark.parametrize("integers", [np.int32, np.int64])
-def test_entries_above_are_those_of_the_dense_matrix(integers, share):
-    rng = np.random.default_rng(2)
-    matrix = sp.random_array((50, 50), density=0.3, rng=rng, format="csr")
-    right, enough = rng.random((2, 50))
-    dense = matrix.toarray()
-    expected = np.where((dense > 0) & (dense * right >= enough[:, None]), dense, 0.0)
-    matrix.indptr, matrix.indices = matrix.indptr.astype(integers), matrix.indices.astype(integers)
-    found = entries_above(matrix, right, enough, share)
-    assert 0 < found.nnz < matrix.nnz
-    np.testing.assert_array_equal(found.toarray(), expected)
 
 
 def test_the_vector_work_is_that_of_numpy():

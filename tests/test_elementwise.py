@@ -9,8 +9,9 @@ from graphbal._elementwise import count_self_connections, extremes, powers, resc
 
 @pytest.fixture(params=["small", "large"])
 def either_way(request, monkeypatch):
-    """Run a test on NumPy's side and on the compiled one."""
+    """Run a test as for few synapses and as for many, in parts and threads."""
     monkeypatch.setattr(_elementwise, "LARGE", 1 if request.param == "large" else 10**9)
+    monkeypatch.setattr(_elementwise, "AT_ONCE", 10)
 
 
 @pytest.mark.usefixtures("either_way")
@@ -18,13 +19,14 @@ def either_way(request, monkeypatch):
 def test_powers_are_those_of_the_absolute_values(p):
     weights = np.random.default_rng(0).standard_normal(1001)
     before = weights.copy()
-    np.testing.assert_allclose(powers(weights, p), np.abs(before) ** p, rtol=1e-15)
+    values, (smallest, largest) = powers(weights, p)
+    np.testing.assert_allclose(values, np.abs(before) ** p, rtol=1e-15)
+    assert (smallest, largest) == (values.min(), values.max())
     np.testing.assert_array_equal(weights, before)
 
 
 @pytest.mark.usefixtures("either_way")
-def test_rescaling_is_that_of_the_formula(monkeypatch):
-    monkeypatch.setattr(_elementwise, "AT_ONCE", 10)
+def test_rescaling_is_that_of_the_formula():
     rng = np.random.default_rng(0)
     matrix = sp.random_array((40, 40), density=0.1, rng=rng, format="csr")
     matrix = sp.csr_array(sp.block_diag([sp.csr_array((3, 3)), matrix, sp.csr_array((2, 2))]))
@@ -36,8 +38,11 @@ def test_rescaling_is_that_of_the_formula(monkeypatch):
 
 @pytest.mark.usefixtures("either_way")
 def test_extremes_betray_a_nan():
-    assert extremes(np.array([2.0, 0.0, np.inf])) == (0.0, np.inf)
-    assert np.isnan(extremes(np.array([1.0, np.nan, 2.0]))).all()
+    many = np.linspace(1.0, 2.0, 100)
+    assert extremes(np.append(many, [0.0, np.inf])) == (0.0, np.inf)
+    many[57] = np.nan
+    assert np.isnan(extremes(many)).all()
+    assert np.isnan(powers(many, 2)[1]).all()
 
 
 @pytest.mark.usefixtures("either_way")

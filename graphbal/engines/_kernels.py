@@ -7,16 +7,19 @@ from numba import njit, prange
 from numpy.typing import NDArray
 
 __all__ = [
-    "absolute_or_square",
     "count_diagonal",
     "differences",
     "gather_scatter",
     "goes_beyond",
     "laplacian_block",
+    "measured",
     "pass_over_rows",
-    "smallest_and_largest",
+    "sweep_upstream",
     "within_components",
 ]
+
+# Sums over neurons are sums over chunks of so many, in order: the same for any number of threads.
+CHUNK = 2048
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -66,6 +69,31 @@ def gather_scatter(
         scattered[j] = total
 
 
+@njit(parallel=True, cache=True, nogil=True, error_model="numpy")
+def measured(
+    incoming: NDArray[np.float64], outgoing: NDArray[np.float64], through: NDArray[np.float64]
+) -> tuple[float, float]:
+    """Write in + out, 1 where that is 0; return the largest |in − out| of it and the sum of in.
+
+    The sum is one of sums over chunks, in order: the same for any number of threads.
+    """
+    n = incoming.size
+    found = np.empty(((n + CHUNK - 1) // CHUNK, 2))
+    for c in prange(found.shape[0]):
+        part = slice(np.int64(c) * CHUNK, min((np.int64(c) + 1) * CHUNK, n))
+        coming, going, both = incoming[part], outgoing[part], through[part]
+        largest, total = 0.0, 0.0
+        for k in range(coming.size):
+            both[k] = coming[k] + going[k]
+            if both[k] == 0.0:
+                both[k] = 1.0
+            apart = abs(coming[k] - going[k]) / both[k]
+            largest = apart if apart > largest or np.isnan(apart) else largest
+            total += coming[k]
+        found[c] = largest, total
+    return found[:, 0].max(), found[:, 1].sum()
+
+
 @njit(cache=True, nogil=True, error_model="numpy")
 def goes_beyond(
     indptr: NDArray[np.integer], indices: NDArray[np.integer], first: int, steps: int, widest: int
@@ -93,6 +121,33 @@ def goes_beyond(
             return False
         start = level
     return True
+
+
+@njit(parallel=True, cache=True, nogil=True, error_model="numpy")
+def sweep_upstream(
+    indptr: NDArray[np.unsignedinteger],
+    indices: NDArray[np.unsignedinteger],
+    bounds: NDArray[np.uint64],
+    marks: NDArray[np.bool_],
+    swept: NDArray[np.bool_],
+) -> None:
+    """Mark the columns of marked rows, in block b of the rows by ``marks[b]``, and note the rows.
+
+    Every block begins with the rows marked at the start and their columns.
+    """
+    n = indptr.size - 1
+    for b in prange(bounds.size - 1):
+        own = marks[b]
+        first = own.copy()
+        for i in range(n):
+            if first[i]:
+                for e in range(indptr[i], indptr[i + 1]):
+                    own[indices[e]] = True
+        for i in range(bounds[b], bounds[b + 1]):
+            if own[i]:
+                swept[i] = True
+                for e in range(indptr[i], indptr[i + 1]):
+                    own[indices[e]] = True
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy")
@@ -168,41 +223,6 @@ def within_components(
                 kept_indices[at] = j
                 at += 1
     return kept_costs, kept_indices, kept_indptr, own
-
-
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy")
-def absolute_or_square(
-    values: NDArray[np.float64], square: bool, result: NDArray[np.float64]
-) -> None:
-    """Compute the absolute values or the squares."""
-    if square:
-        for e in prange(values.size):
-            result[e] = values[e] * values[e]
-    else:
-        for e in prange(values.size):
-            result[e] = abs(values[e])
-
-
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy")
-def smallest_and_largest(values: NDArray[np.float64]) -> tuple[float, float]:
-    """Return the extremes, or NaN twice if a value is NaN."""
-    size = 65_536
-    n_blocks = (values.size + size - 1) // size
-    found = np.empty((n_blocks, 2))
-    for b in prange(n_blocks):
-        low, high, number = np.inf, -np.inf, 0
-        for e in range(b * size, min((b + 1) * size, values.size)):
-            value = values[e]
-            low = value if value < low else low
-            high = value if value > high else high
-            number += np.isnan(value)
-        found[b] = (low, high) if number == 0 else (np.nan, np.nan)
-    low, high = np.inf, -np.inf
-    for b in range(n_blocks):
-        if np.isnan(found[b, 0]):
-            return np.nan, np.nan
-        low, high = min(low, found[b, 0]), max(high, found[b, 1])
-    return low, high
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy")

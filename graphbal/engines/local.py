@@ -4,18 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-__all__ = ["Engine", "State", "local_engine", "row_blocks", "unsigned"]
+if TYPE_CHECKING:
+    from graphbal.engines._tiles import Tiles
+
+__all__ = ["Engine", "State", "in_tiles", "local_engine", "row_blocks", "unsigned"]
 
 Array = NDArray[np.float64]
 Products = Callable[[Array, Array], tuple[Array, Array]]
 
 # Below this many synapses a pass takes less time than starting threads.
 SMALL = 100_000
+# From so many neurons on, sums over them are compiled.
+MANY = 100_000
+# From so many neurons on, what a pass by rows reads and adds to is in no core's own cache; with so
+# many synapses each it pays to put the edges into tiles first, for the price of three passes.
+TILED = 30_000
+CROWDED = 32
 # A matrix at least this full goes to BLAS.
 DENSE_FILL = 0.5
 # and is read in blocks of this many rows.
@@ -33,6 +43,8 @@ class Engine:
         Number of neurons.
     products : callable
         One pass over the edges.
+    tiles : Tiles, optional
+        Where the edges are in tiles: these.
 
     Attributes
     ----------
@@ -53,9 +65,10 @@ class Engine:
     2
     """
 
-    def __init__(self, n: int, products: Products) -> None:
+    def __init__(self, n: int, products: Products, tiles: Tiles | None = None) -> None:
         self.n = n
         self.n_passes = 0
+        self.tiles = tiles
         self._products = products
 
     def at(self, q: Array) -> State:
@@ -85,6 +98,10 @@ class State:
         Incoming and outgoing cost of each neuron.
     through : array, shape (n,)
         Their sum, the Laplacian's diagonal; 1 for a neuron without cost.
+    neuron_imbalance : float
+        Largest |in − out| / (in + out) of any neuron.
+    total_cost : float
+        Sum of all costs.
 
     Examples
     --------
@@ -105,29 +122,19 @@ class State:
     gain: Array = field(repr=False)
     loss: Array = field(repr=False)
     through: Array = field(init=False, repr=False)
+    neuron_imbalance: float = field(init=False)
+    total_cost: float = field(init=False)
 
     def __post_init__(self) -> None:
-        through = self.incoming + self.outgoing
-        through[through == 0] = 1.0
+        through, neuron_imbalance, total_cost = _measured(self.incoming, self.outgoing)
         object.__setattr__(self, "through", through)
+        object.__setattr__(self, "neuron_imbalance", neuron_imbalance)
+        object.__setattr__(self, "total_cost", total_cost)
 
     @property
     def gradients(self) -> Array:
         """Neural gradients g: incoming minus outgoing cost."""
         return self.incoming - self.outgoing
-
-    @property
-    def neuron_imbalance(self) -> float:
-        """Largest |in − out| / (in + out) of any neuron."""
-        apart = self.incoming - self.outgoing
-        np.abs(apart, out=apart)
-        apart /= self.through
-        return float(apart.max(initial=0.0))
-
-    @property
-    def total_cost(self) -> float:
-        """Sum of all costs."""
-        return float(self.incoming.sum())
 
     def laplacian_product(self, x: Array) -> Array:
         """Return L x, L = diag(in + out) − (C + Cᵀ) at these potentials, in one pass."""
@@ -136,6 +143,21 @@ class State:
         scattered *= self.gain
         gathered += scattered
         return np.subtract(self.through * x, gathered, out=gathered)
+
+
+def _measured(incoming: Array, outgoing: Array) -> tuple[Array, float, float]:
+    """Return in + out, or 1 where that is 0, the neuron imbalance and the total cost."""
+    if incoming.size >= MANY:
+        from graphbal.engines._kernels import measured
+
+        through = np.empty_like(incoming)
+        return through, *measured(incoming, outgoing, through)
+    through = incoming + outgoing
+    through[through == 0] = 1.0
+    apart = incoming - outgoing
+    np.abs(apart, out=apart)
+    apart /= through
+    return through, float(apart.max(initial=0.0)), float(incoming.sum())
 
 
 def local_engine(costs: sparse.csr_array) -> Engine:
@@ -164,7 +186,10 @@ def local_engine(costs: sparse.csr_array) -> Engine:
         return Engine(n, _blas_products(costs))
     if costs.nnz < SMALL:
         return Engine(n, _scipy_products(costs))
-    return Engine(n, _compiled_products(costs))
+    if n < TILED or costs.nnz < CROWDED * n:
+        return Engine(n, _compiled_products(costs))
+    tiles = in_tiles(costs)
+    return Engine(n, tiles.products, tiles)
 
 
 def _blas_products(costs: sparse.csr_array) -> Products:
@@ -193,7 +218,7 @@ def _compiled_products(costs: sparse.csr_array) -> Products:
     from graphbal.engines._kernels import gather_scatter
 
     n = costs.shape[0]
-    bounds = row_blocks(costs)
+    bounds = row_blocks(costs.indptr)
     indptr, indices = unsigned(costs.indptr), unsigned(costs.indices)
     pairs = np.empty((bounds.size - 1, n, 2))
 
@@ -205,12 +230,19 @@ def _compiled_products(costs: sparse.csr_array) -> Products:
     return products
 
 
-def row_blocks(costs: sparse.csr_array) -> NDArray[np.uint64]:
+def in_tiles(costs: sparse.csr_array) -> Tiles:
+    """Return the matrix in tiles, for the price of two or three passes."""
+    from graphbal.engines._tiles import tiles_of
+
+    return tiles_of(unsigned(costs.indptr), unsigned(costs.indices), costs.data)
+
+
+def row_blocks(indptr: NDArray[np.integer]) -> NDArray[np.uint64]:
     """Return where to cut the rows into blocks of as many entries each, one for each thread."""
     from numba import get_num_threads
 
-    bounds = np.searchsorted(costs.indptr, np.linspace(0, costs.nnz, get_num_threads() + 1))
-    bounds[0], bounds[-1] = 0, costs.shape[0]
+    bounds = np.searchsorted(indptr, np.linspace(0, indptr[-1], get_num_threads() + 1))
+    bounds[0], bounds[-1] = 0, indptr.size - 1
     return bounds.astype(np.uint64)
 
 

@@ -6,16 +6,11 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
-from graphbal.engines._kernels import pass_over_rows
+from graphbal.engines._kernels import CHUNK
 
-__all__ = ["combine", "copy_above", "observe", "precondition"]
+__all__ = ["combine", "correct", "observe"]
 
 Array = NDArray[np.float64]
-Index = NDArray[np.unsignedinteger]
-
-# Sums over neurons are sums over chunks of so many, in order: the same for any number of threads.
-CHUNK = 2048
-
 
 # Sums may be reordered, so that the processor adds several numbers at once.
 REORDERED = {"reassoc", "contract", "nsz"}
@@ -68,65 +63,9 @@ def combine(start: Array, sign: float, factors: Array, rows: Array, result: Arra
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy")
-def precondition(
-    indptr: Index,
-    indices: Index,
-    values: Array,
-    bounds: NDArray[np.unsignedinteger],
-    gain: Array,
-    loss: Array,
-    through: Array,
-    x: Array,
-    pairs: Array,
-    result: Array,
+def correct(
+    x: Array, gathered: Array, scattered: Array, gain: Array, loss: Array, through: Array
 ) -> None:
-    """Compute x + D⁻¹ (C + Cᵀ) x, C the entries at the potentials whose exponential is `gain`.
-
-    A pass as `graphbal.engines._kernels.gather_scatter` makes it.
-    """
-    n = x.size
-    n_blocks = bounds.size - 1
-    y = loss * x
-    for b in prange(n_blocks):
-        own = pairs[b]
-        for j in range(n):
-            own[j, 0] = gain[j] * x[j]
-            own[j, 1] = 0.0
-        pass_over_rows(indptr, indices, values, bounds[b], bounds[b + 1], y, own, result)
-    for j in prange(n):
-        total = 0.0
-        for b in range(n_blocks):
-            total += pairs[b, j, 1]
-        result[j] = x[j] + (result[j] * loss[j] + total * gain[j]) / through[j]
-
-
-@njit(parallel=True, cache=True, nogil=True, error_model="numpy")
-def copy_above(
-    indptr: Index,
-    indices: Index,
-    values: Array,
-    right: Array,
-    enough: Array,
-    bounds: NDArray[np.unsignedinteger],
-    room: NDArray[np.int64],
-    numbers: NDArray[np.int32],
-    kept_indices: NDArray[np.int32],
-    kept_values: Array,
-) -> None:
-    """Copy the entries with ``value * right[j] >= enough[i]``, few of all, and count them by row.
-
-    Block b of the rows, ``bounds[b]:bounds[b + 1]``, writes to ``room[b]:room[b + 1]``, as many as
-    fit.
-    """
-    for b in prange(bounds.size - 1):
-        at, end = room[b], room[b + 1]
-        for i in range(bounds[b], bounds[b + 1]):
-            number = 0
-            for e in range(indptr[i], indptr[i + 1]):
-                if values[e] * right[indices[e]] >= enough[i]:
-                    if at < end:
-                        kept_values[at] = values[e]
-                        kept_indices[at] = indices[e]
-                    at += 1
-                    number += 1
-            numbers[i] = number
+    """Compute ``gathered = x + (loss gathered + gain scattered) / through``, in place."""
+    for k in prange(x.size):
+        gathered[k] = x[k] + (loss[k] * gathered[k] + gain[k] * scattered[k]) / through[k]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+from numba import njit, prange
 from numpy.typing import NDArray
 
 __all__ = ["clusters_of_strong_synapses"]
@@ -75,6 +75,25 @@ def _join(parent: NDArray[np.int32], i: int, j: int) -> bool:
     return True
 
 
+@njit(parallel=True, cache=True, error_model="numpy")
+def _few_inputs(
+    indptr: Index, indices: Index, costs: Array, gain: Array, weak: Array
+) -> NDArray[np.int32]:
+    """Return the first inputs of each neuron that are not weak, itself where there are none."""
+    few = np.empty((gain.size, FEW), dtype=np.int32)
+    for i in prange(gain.size):
+        found = 0
+        for e in range(indptr[i], indptr[i + 1]):
+            j = indices[e]
+            if costs[e] * gain[j] / gain[i] >= max(weak[i], weak[j]):
+                few[i, found] = j
+                found += 1
+                if found == FEW:
+                    break
+        few[i, found:] = i
+    return few
+
+
 @njit(cache=True, error_model="numpy")
 def _linked(
     indptr: Index, indices: Index, costs: Array, gain: Array, weak: Array, fewest: int
@@ -90,18 +109,7 @@ def _linked(
     for i in range(n):
         parent[i] = i
     n_parts = n
-    # Collected first and joined then, so that one row's memory is waited for beside the next one's.
-    few = np.empty((n, FEW), dtype=np.int32)
-    for i in range(n):
-        found = 0
-        for e in range(indptr[i], indptr[i + 1]):
-            j = indices[e]
-            if costs[e] * gain[j] / gain[i] >= max(weak[i], weak[j]):
-                few[i, found] = j
-                found += 1
-                if found == FEW:
-                    break
-        few[i, found:] = i
+    few = _few_inputs(indptr, indices, costs, gain, weak)
     for i in range(n):
         for k in range(FEW):
             n_parts -= _join(parent, i, few[i, k])

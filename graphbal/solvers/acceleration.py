@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from itertools import pairwise
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg, sparse
 
 from graphbal.engines import Engine, State
-from graphbal.engines.local import row_blocks, unsigned
+from graphbal.engines.local import in_tiles
 from graphbal.solvers._problem import SMALLEST, WIDE, History, Problem, span
 
-__all__ = ["accelerated", "entries_above", "half_log_ratio", "strong_preconditioner"]
+if TYPE_CHECKING:
+    from graphbal.engines._tiles import Tiles
+
+__all__ = ["accelerated", "half_log_ratio", "strong_preconditioner"]
 
 Array = NDArray[np.float64]
 
@@ -97,9 +100,13 @@ def accelerated(
 
 def half_log_ratio(state: State) -> Array:
     """Return ½ log(in/out), the step that balances each neuron among unmoved neighbours."""
-    both = (state.incoming > 0) & (state.outgoing > 0)
-    ratio = np.divide(state.incoming, state.outgoing, out=np.ones(state.q.size), where=both)
-    return 0.5 * np.log(ratio, out=ratio)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        step: Array = state.incoming / state.outgoing
+        np.log(step, out=step)
+    if not np.isfinite(step.sum()):  # neurons without inputs or outputs
+        step[~np.isfinite(step)] = 0.0
+    step *= 0.5
+    return step
 
 
 def strong_preconditioner(problem: Problem, state: State) -> Callable[[State, Array], Array]:
@@ -112,56 +119,27 @@ def strong_preconditioner(problem: Problem, state: State) -> Callable[[State, Ar
     """
     if not isinstance(problem, Problem):  # its edges are elsewhere
         return lambda state, x: x
-    from graphbal.solvers._anderson import precondition
+    from graphbal.solvers._anderson import correct
 
     strong = _strongest(problem.costs, state)
-    bounds = row_blocks(strong)
-    entries = unsigned(strong.indptr), unsigned(strong.indices), strong.data, bounds
-    pairs = np.empty((bounds.size - 1, problem.n, 2))
 
     def preconditioned(state: State, x: Array) -> Array:
-        result = np.empty_like(x)
-        precondition(*entries, state.gain, state.loss, state.through, x, pairs, result)
-        return result
+        gathered, scattered = strong.products(state.gain * x, state.loss * x)
+        correct(x, gathered, scattered, state.gain, state.loss, state.through)
+        return gathered
 
     return preconditioned
 
 
-def _strongest(costs: sparse.csr_array, state: State) -> sparse.csr_array:
+def _strongest(costs: sparse.csr_array, state: State) -> Tiles:
     """Return the entries of largest c_ij / √(D_i D_j), c at the state, by a sample's quantile."""
     scale = 1 / np.sqrt(state.through)
     left, right = state.loss * scale, state.gain * scale
     sample = np.arange(0, costs.nnz, max(costs.nnz // 20_000, 1))
     post = np.searchsorted(costs.indptr, sample, side="right") - 1
     strengths = costs.data[sample] * left[post] * right[costs.indices[sample]]
-    return entries_above(costs, right, np.quantile(strengths, 1 - STRONG) / left, 2 * STRONG)
-
-
-def entries_above(
-    costs: sparse.csr_array, right: Array, enough: Array, share: float
-) -> sparse.csr_array:
-    """Return the entries with c_ij right_j ≥ enough_i; in one sweep if they are no larger share."""
-    from graphbal.solvers._anderson import copy_above
-
-    bounds = row_blocks(costs)
-    numbers = np.zeros(costs.shape[0] + 1, dtype=np.int32)
-    room = (share * np.diff(costs.indptr[bounds])).astype(np.int64)
-    while True:
-        places = np.concatenate([[0], np.cumsum(room)])
-        indices, values = np.empty(places[-1], dtype=np.int32), np.empty(places[-1])
-        copy_above(
-            *(unsigned(costs.indptr), unsigned(costs.indices), costs.data, right, enough),
-            *(bounds, places, numbers[1:], indices, values),
-        )
-        kept = np.array([numbers[1:][start:end].sum() for start, end in pairwise(bounds)])
-        if (kept <= room).all():
-            break
-        room = kept
-    parts = [slice(start, start + size) for start, size in zip(places, kept, strict=False)]
-    indices, values = (np.concatenate([each[part] for part in parts]) for each in (indices, values))
-    return sparse.csr_array(
-        (values, indices, np.cumsum(numbers, dtype=np.int32)), shape=costs.shape
-    )
+    enough = np.quantile(strengths, 1 - STRONG) / left
+    return (state.engine.tiles or in_tiles(costs)).above(right, enough, 2 * STRONG)
 
 
 def _smallest_ritz_value(moves: Array, curvatures: Array, weights: Array) -> float:

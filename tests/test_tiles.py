@@ -1,0 +1,100 @@
+"""Matrices in tiles, against SciPy's."""
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from graphbal.engines import _tiles, local, local_engine
+from graphbal.engines.local import in_tiles
+
+# Three strips of columns and five bands of rows, the last ones not full.
+N = 2 * 2**_tiles.COLUMN_BITS + 100
+
+
+def random_matrix(n, per_row, seed, integers=np.int32):
+    rng = np.random.default_rng(seed)
+    post, pre = rng.integers(0, n, size=(2, per_row * n))
+    values = rng.integers(1, 100, size=post.size).astype(float)
+    matrix = sp.csr_array(sp.coo_array((values, (post, pre)), shape=(n, n)))
+    matrix.indptr, matrix.indices = matrix.indptr.astype(integers), matrix.indices.astype(integers)
+    return matrix
+
+
+def dense_of(tiles):
+    """Return the entries of tiles as a sparse matrix, by what their attributes say."""
+    post, pre, values = [], [], []
+    for band, strip in np.ndindex(tiles.starts.shape):
+        begin = int(tiles.starts[band, strip])
+        entries = slice(begin, begin + int(tiles.sizes[band, strip]))
+        places = tiles.places[entries].astype(np.int64)
+        post.append((places >> _tiles.SHIFT) // 2 + int(tiles.rows[band]))
+        pre.append((places & (2**_tiles.SHIFT - 1)) // 2 + (strip << _tiles.COLUMN_BITS))
+        values.append(tiles.values[entries])
+    coordinates = np.concatenate(post), np.concatenate(pre)
+    return sp.coo_array((np.concatenate(values), coordinates), shape=(tiles.n, tiles.n)).tocsr()
+
+
+@pytest.mark.parametrize("integers", [np.int32, np.int64])
+@pytest.mark.parametrize("factor", [1.0, np.pi])
+def test_a_pass_gives_both_products(integers, factor):
+    matrix = factor * random_matrix(N, 5, 0, integers)
+    x, y = np.random.default_rng(1).standard_normal((2, N))
+    tiles = in_tiles(matrix)
+    gathered, scattered = tiles.products(x, y)
+    np.testing.assert_allclose(gathered, matrix @ x, rtol=1e-12, atol=1e-9)
+    np.testing.assert_allclose(scattered, matrix.T @ y, rtol=1e-12, atol=1e-9)
+
+
+@pytest.mark.parametrize("last", [1.0, 2**24 + 1.0, 1e-50, 0.1])
+def test_values_are_kept_to_the_last_digit(last):
+    matrix = random_matrix(N, 2, 2)
+    matrix.data[-1] = last  # not among the values that are looked at first
+    tiles = in_tiles(matrix)
+    assert tiles.values.dtype == (np.float32 if last == 1.0 else np.float64)
+    assert (dense_of(tiles) != matrix).nnz == 0
+
+
+@given(st.integers(1, 60), st.integers(0, 10**6), st.booleans())
+@settings(max_examples=40, deadline=None)
+def test_any_matrix_survives(n, seed, shuffled):
+    matrix = random_matrix(n, 3, seed)
+    if shuffled:
+        for row in range(n):
+            own = slice(matrix.indptr[row], matrix.indptr[row + 1])
+            matrix.indices[own] = matrix.indices[own][::-1]
+            matrix.data[own] = matrix.data[own][::-1]
+        matrix.has_sorted_indices = False
+    np.testing.assert_array_equal(dense_of(in_tiles(matrix)).toarray(), matrix.toarray())
+
+
+@pytest.mark.parametrize("share", [0.01, 0.3, 1.0])
+def test_entries_above_are_those_of_the_matrix(share):
+    matrix = random_matrix(N, 4, 3)
+    right, enough = np.random.default_rng(4).random((2, N))
+    enough *= 60
+    post = np.repeat(np.arange(N), np.diff(matrix.indptr))
+    above = matrix.data * right[matrix.indices] >= enough[post]
+    kept = sp.coo_array(
+        (matrix.data[above], (post[above], matrix.indices[above])), shape=matrix.shape
+    )
+    found = in_tiles(matrix).above(right, enough, share)
+    assert 0 < kept.nnz < matrix.nnz
+    assert found.sizes.sum() == kept.nnz
+    assert (dense_of(found) != kept.tocsr()).nnz == 0
+    x, y = np.random.default_rng(5).standard_normal((2, N))
+    gathered, scattered = found.products(x, y)
+    np.testing.assert_allclose(gathered, kept @ x, rtol=1e-12, atol=1e-9)
+    np.testing.assert_allclose(scattered, kept.T @ y, rtol=1e-12, atol=1e-9)
+
+
+def test_many_neurons_with_many_synapses_each_go_to_tiles(monkeypatch):
+    matrix = random_matrix(N, 4, 6)
+    assert local_engine(matrix).tiles is None
+    monkeypatch.setattr(local, "CROWDED", 3)
+    engine = local_engine(matrix)
+    assert engine.tiles is not None
+    state = engine.at(np.zeros(N))
+    np.testing.assert_allclose(state.incoming, matrix.sum(axis=1))
+    np.testing.assert_allclose(state.outgoing, matrix.sum(axis=0))
