@@ -30,7 +30,7 @@ def dense_of(tiles):
         entries = slice(begin, begin + int(tiles.sizes[band, strip]))
         places = tiles.places[entries].astype(np.int64)
         post.append((places >> _tiles.SHIFT) // 2 + int(tiles.rows[band]))
-        pre.append((places & (2**_tiles.SHIFT - 1)) // 2 + (strip << _tiles.COLUMN_BITS))
+        pre.append((places & (2**_tiles.SHIFT - 1)) // 2 + (strip * tiles.width))
         values.append(tiles.values[entries])
     coordinates = np.concatenate(post), np.concatenate(pre)
     return sp.coo_array((np.concatenate(values), coordinates), shape=(tiles.n, tiles.n)).tocsr()
@@ -54,6 +54,17 @@ def test_values_are_kept_to_the_last_digit(last):
     tiles = in_tiles(matrix)
     assert tiles.values.dtype == (np.float32 if last == 1.0 else np.float64)
     assert (dense_of(tiles) != matrix).nnz == 0
+
+
+def test_of_many_neurons_tiles_are_wider():
+    matrix = random_matrix((_tiles.MANY_STRIPS + 1) * 2**_tiles.COLUMN_BITS + 5, 2, 7)
+    tiles = in_tiles(matrix)
+    assert tiles.width == 2 * 2**_tiles.COLUMN_BITS
+    assert (dense_of(tiles) != matrix).nnz == 0
+    x, y = np.random.default_rng(8).standard_normal((2, tiles.n))
+    gathered, scattered = tiles.products(x, y)
+    np.testing.assert_allclose(gathered, matrix @ x, rtol=1e-12, atol=1e-9)
+    np.testing.assert_allclose(scattered, matrix.T @ y, rtol=1e-12, atol=1e-9)
 
 
 @given(st.integers(1, 60), st.integers(0, 10**6), st.booleans())

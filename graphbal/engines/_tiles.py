@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 from numba import njit, prange
@@ -19,9 +20,11 @@ __all__ = ["Tiles", "tiles_of"]
 Array = NDArray[np.float64]
 Places = NDArray[np.uint64]
 
-# A tile's columns: a pair of numbers for each takes 256 KiB, a part of a core's own cache.
+# A tile has 2^14 columns: a pair of numbers for each takes 256 KiB, a part of a core's own cache.
 COLUMN_BITS = 14
-# and the most of its rows.
+# or, where these are more strips than can well be written to side by side, twice as many.
+MANY_STRIPS = 32
+# The most rows of a tile.
 ROWS = 8192
 # Where a place keeps its row; below is the column.
 SHIFT = 16
@@ -37,6 +40,8 @@ class Tiles:
     ----------
     n : int
         Rows, and columns.
+    width : int
+        Columns of a tile, a power of two.
     places : uint32 array, shape (m,)
         Row and column of each entry in its tile, both doubled: where their pairs of numbers begin.
     values : float32 or float64 array, shape (m,)
@@ -50,6 +55,7 @@ class Tiles:
     """
 
     n: int
+    width: int
     places: NDArray[np.uint32]
     values: NDArray[np.floating]
     rows: Places
@@ -57,11 +63,14 @@ class Tiles:
     starts: Places
     sizes: Places
 
+    @property
+    def _arrays(self) -> tuple[NDArray[Any], ...]:
+        return self.places, self.values, self.rows, self.blocks, self.starts, self.sizes
+
     def products(self, x: Array, y: Array) -> tuple[Array, Array]:
         """Return A x and Aᵀ y, in one pass over the entries."""
         gathered, scattered = np.empty(self.n), np.empty(self.n)
-        tiles = self.places, self.values, self.rows, self.blocks, self.starts, self.sizes
-        _gather_scatter(*tiles, x, y, gathered, scattered)
+        _gather_scatter(*self._arrays, self.width, x, y, gathered, scattered)
         return gathered, scattered
 
     def above(self, right: Array, enough: Array, share: float) -> Tiles:
@@ -77,8 +86,8 @@ class Tiles:
             begins = np.concatenate([[0], np.cumsum(room + 1)]).astype(np.uint64)
             places = np.empty(begins[-1], dtype=self.places.dtype)
             values = np.empty(begins[-1], dtype=self.values.dtype)
-            tiles = self.places, self.values, self.rows, self.blocks, self.starts, self.sizes
-            kept = _copy_above(*tiles, right, enough, begins, starts, sizes, places, values)
+            new = starts, sizes, places, values
+            kept = _copy_above(*self._arrays, self.width, right, enough, begins, *new)
             if (kept <= room).all():
                 return replace(self, places=places, values=values, starts=starts, sizes=sizes)
             room = kept
@@ -97,8 +106,9 @@ def tiles_of(
     firsts = [np.linspace(*band, endpoint=False).astype(np.uint64) for band in bands]
     rows = np.append(np.concatenate(firsts), np.uint64(n))
     blocks = np.concatenate([[0], np.cumsum(n_bands)]).astype(np.uint64)
-    sizes = np.zeros((rows.size - 1, (n >> COLUMN_BITS) + 1), dtype=np.uint64)
-    _count(indptr, indices, rows, sizes)
+    bits = COLUMN_BITS + (n >> COLUMN_BITS > MANY_STRIPS)
+    sizes = np.zeros((rows.size - 1, (n >> bits) + 1), dtype=np.uint64)
+    _count(indptr, indices, rows, np.uint32(bits), sizes)
     starts = np.empty_like(sizes)
     begin = np.uint64(0)
     for first, last in pairwise(blocks):
@@ -112,19 +122,18 @@ def tiles_of(
     fit = (sample.astype(np.float32) == sample).all()
     for precision in (np.float32, np.float64) if fit else (np.float64,):
         held: NDArray[np.floating] = np.empty(values.size, dtype=precision)
-        if _fill(indptr, indices, values, rows, starts, places, held):
+        if _fill(indptr, indices, values, rows, np.uint32(bits), starts, places, held):
             break
-    return Tiles(n, places, held, rows, blocks, starts, sizes)
+    return Tiles(n, 1 << bits, places, held, rows, blocks, starts, sizes)
 
 
 # ------------------------------------------------------------------ kernels
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy")
-def _count(indptr, indices, rows, sizes):  # type: ignore[no-untyped-def]
+def _count(indptr, indices, rows, bits, sizes):  # type: ignore[no-untyped-def]
     """Count the entries of each tile."""
     n_strips = sizes.shape[1]
-    bits = np.uint32(COLUMN_BITS)
     for band in prange(rows.size - 1):
         # Four at a time, so that none waits for the count before it.
         found = np.zeros((4, n_strips), dtype=np.uint64)
@@ -143,25 +152,23 @@ def _count(indptr, indices, rows, sizes):  # type: ignore[no-untyped-def]
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy")
-def _fill(indptr, indices, values, rows, starts, places, held):  # type: ignore[no-untyped-def]
+def _fill(indptr, indices, values, rows, bits, starts, places, held):  # type: ignore[no-untyped-def]
     """Put the entries into their tiles; say whether the held values are what they were."""
-    bits, mask = np.uint32(COLUMN_BITS), np.uint32((1 << COLUMN_BITS) - 1)
+    mask = np.uint32((1 << bits) - 1)
     same = np.ones(rows.size - 1, dtype=np.bool_)
     for band in prange(rows.size - 1):
         at = starts[band].copy()
         equal = True
         for i in range(rows[band], rows[band + 1]):
             row = np.uint32(2 * (i - rows[band])) << np.uint32(SHIFT)
-            e, last = np.uint64(indptr[i]), np.uint64(indptr[i + 1])
-            while e < last:  # columns of a strip follow each other where rows are sorted
-                strip = indices[e] >> bits
-                ahead = at[strip] - e
-                while e < last and indices[e] >> bits == strip:
-                    places[ahead + e] = row | ((np.uint32(indices[e]) & mask) << np.uint32(1))
-                    held[ahead + e] = values[e]
-                    equal &= held[ahead + e] == values[e]
-                    e += np.uint64(1)
-                at[strip] = ahead + e
+            for e in range(indptr[i], indptr[i + 1]):
+                j = np.uint32(indices[e])
+                strip = j >> bits
+                place = at[strip]
+                places[place] = row | ((j & mask) << np.uint32(1))
+                held[place] = values[e]
+                equal &= held[place] == values[e]
+                at[strip] = place + np.uint64(1)
         same[band] = equal
     return same.all()
 
@@ -191,7 +198,7 @@ def _pass_tile(places, values, begin, size, outer, inner):  # type: ignore[no-un
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy")
 def _gather_scatter(  # type: ignore[no-untyped-def]
-    places, values, rows, blocks, starts, sizes, x, y, gathered, scattered
+    places, values, rows, blocks, starts, sizes, width, x, y, gathered, scattered
 ):
     """Compute ``gathered = A x`` and ``scattered = Aᵀ y``; see `gather_scatter` of the rows.
 
@@ -199,7 +206,7 @@ def _gather_scatter(  # type: ignore[no-untyped-def]
     after the other of theirs, x and what is scattered to them.
     """
     n = x.size
-    n_blocks, width = blocks.size - 1, 1 << COLUMN_BITS
+    n_blocks = blocks.size - 1
     parts = np.empty((n_blocks, n))
     for b in prange(n_blocks):
         first, last = rows[blocks[b]], rows[blocks[b + 1]]
@@ -229,7 +236,7 @@ def _gather_scatter(  # type: ignore[no-untyped-def]
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy")
 def _copy_above(  # type: ignore[no-untyped-def]
-    places, values, rows, blocks, starts, sizes,
+    places, values, rows, blocks, starts, sizes, width,
     right, enough, begins, kept_starts, kept_sizes, kept_places, kept_values,
 ):  # fmt: skip
     """Copy the entries with ``value * right[column] >= enough[row]``, as many as fit.
@@ -241,7 +248,7 @@ def _copy_above(  # type: ignore[no-untyped-def]
     for b in prange(blocks.size - 1):
         at, last = begins[b], begins[b + 1] - np.uint64(1)
         for strip in range(starts.shape[1]):
-            inner = right[strip << COLUMN_BITS :]
+            inner = right[strip * width :]
             for band in range(blocks[b], blocks[b + 1]):
                 outer = enough[rows[band] :]
                 begin = at
