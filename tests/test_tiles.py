@@ -37,7 +37,7 @@ def dense_of(tiles):
 
 
 @pytest.mark.parametrize("integers", [np.int32, np.int64])
-@pytest.mark.parametrize("factor", [1.0, np.pi])
+@pytest.mark.parametrize("factor", [1.0, 0.25, np.pi])
 def test_a_pass_gives_both_products(integers, factor):
     matrix = factor * random_matrix(N, 5, 0, integers)
     x, y = np.random.default_rng(1).standard_normal((2, N))
@@ -47,12 +47,23 @@ def test_a_pass_gives_both_products(integers, factor):
     np.testing.assert_allclose(scattered, matrix.T @ y, rtol=1e-12, atol=1e-9)
 
 
-@pytest.mark.parametrize("last", [1.0, 2**24 + 1.0, 1e-50, 0.1])
-def test_values_are_kept_to_the_last_digit(last):
+@pytest.mark.parametrize(
+    ("last", "precision"),
+    [
+        (2.0**24, np.float32),
+        (0.5, np.float32),
+        (np.inf, np.float32),
+        (2.0**24 + 1, np.float64),
+        (1e-50, np.float64),
+        (1e50, np.float64),
+        (0.1, np.float64),
+    ],
+)
+def test_values_are_kept_to_the_last_digit(last, precision):
     matrix = random_matrix(N, 2, 2)
     matrix.data[-1] = last  # not among the values that are looked at first
     tiles = in_tiles(matrix)
-    assert tiles.values.dtype == (np.float32 if last == 1.0 else np.float64)
+    assert tiles.values.dtype == precision
     assert (dense_of(tiles) != matrix).nnz == 0
 
 

@@ -28,7 +28,9 @@ MANY_STRIPS = 32
 ROWS = 8192
 # Where a place keeps its row; below is the column.
 SHIFT = 16
-# Values that are looked at before all are, for whether single precision holds them.
+# Values are kept in the first of these that holds all of them to the last digit,
+PRECISIONS = (np.float32, np.float64)
+# which so many of them have to say first.
 SAMPLE = 1000
 
 
@@ -44,8 +46,8 @@ class Tiles:
         Columns of a tile, a power of two.
     places : uint32 array, shape (m,)
         Row and column of each entry in its tile, both doubled: where their pairs of numbers begin.
-    values : float32 or float64 array, shape (m,)
-        Single precision where it holds all values exactly, such as counts of synapses.
+    values : array, shape (m,)
+        Their values, in single precision if that holds all exactly, such as counts of synapses.
     rows : uint64 array, shape (n_bands + 1,)
         First row of each band of tiles.
     blocks : uint64 array, shape (n_threads + 1,)
@@ -57,7 +59,7 @@ class Tiles:
     n: int
     width: int
     places: NDArray[np.uint32]
-    values: NDArray[np.floating]
+    values: NDArray[Any]
     rows: Places
     blocks: Places
     starts: Places
@@ -119,9 +121,10 @@ def tiles_of(
         begin += own.sum()
     places = np.empty(values.size, dtype=np.uint32)
     sample = values[:: max(values.size // SAMPLE, 1)]
-    fit = (sample.astype(np.float32) == sample).all()
-    for precision in (np.float32, np.float64) if fit else (np.float64,):
-        held: NDArray[np.floating] = np.empty(values.size, dtype=precision)
+    with np.errstate(over="ignore", under="ignore"):
+        narrow = bool((sample.astype(PRECISIONS[0]) == sample).all())
+    for precision in PRECISIONS if narrow else PRECISIONS[1:]:
+        held: NDArray[Any] = np.empty(values.size, dtype=precision)
         if _fill(indptr, indices, values, rows, np.uint32(bits), starts, places, held):
             break
     return Tiles(n, 1 << bits, places, held, rows, blocks, starts, sizes)
