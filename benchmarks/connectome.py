@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import math
+import statistics
 from collections.abc import Iterator
 from functools import partial
+from unittest import mock
+
+import numpy as np
 
 import graphbal as gb
 from benchmarks.accuracy import neuron_imbalance
-from benchmarks.harness import Line, against, fresh, product_of
-from graphbal import ensembles
+from benchmarks.harness import Line, against, fresh, product_of, seconds
+from graphbal import SynapticNetwork, ensembles
+from graphbal.engines.local import by_rows, in_tiles
+from graphbal.solvers import Newton, Problem
+from graphbal.solvers.acceleration import half_log_ratio, strong_preconditioner
 
 TARGET = 15
 
@@ -39,4 +47,70 @@ def run(quick: bool) -> Iterator[Line]:
             remark=f"{eq.stats['edge_passes']} edge passes, {eq.stats['iterations']} steps; "
             f"imbalance {imbalance:.0e}; shortest times {timed.best_ratio:.3g}",
             details=timed.details() | {"neuron_imbalance": imbalance, "p": p, "stats": eq.stats},
+        )
+        yield _without_acceleration(fresh(net, p))
+    yield _preconditioner(net)
+    yield from _tiles(net)
+
+
+def _without_acceleration(net: SynapticNetwork) -> Line:
+    """Count the passes of Newton's method and conjugate gradients from the start."""
+    with mock.patch("graphbal.solvers.newton.CROWDED", math.inf):
+        eq = gb.balance(net, solver=Newton("cg"))
+    return Line(
+        f"Newton's method without acceleration, p = {net.p:g}",
+        value=eq.stats["edge_passes"] if eq.converged else math.inf,
+        unit="passes",
+        target=None,
+        neurons=net.n_neurons,
+        synapses=net.n_synapses,
+        seconds=eq.stats["seconds"],
+        details={"stats": eq.stats},
+    )
+
+
+def _preconditioner(net: SynapticNetwork) -> Line:
+    """Compare the preconditioner of the strongest synapses with a pass."""
+    problem = Problem(net.costs, np.zeros(net.n_neurons, dtype=np.int32), 1)
+    engine = problem.engine()
+    state = engine.at(np.zeros(net.n_neurons))
+    u, apply = half_log_ratio(state), strong_preconditioner(problem, state)
+    times = [(seconds(engine.at, u)[0], seconds(apply, state, u)[0]) for _ in range(20)]
+    return Line(
+        "the preconditioner by the strongest synapses, p = 1",
+        value=statistics.median(ours / one for one, ours in times),
+        unit="passes",
+        target=None,
+        neurons=net.n_neurons,
+        synapses=net.n_synapses,
+        seconds=statistics.median(ours for _, ours in times),
+        reference_seconds=statistics.median(one for one, _ in times),
+        details={"times": times},
+    )
+
+
+def _tiles(net: SynapticNetwork) -> Iterator[Line]:
+    """Compare a pass in tiles, and cutting the edges into these, with a pass by rows."""
+    x, y = np.random.default_rng(0).standard_normal((2, net.n_neurons))
+    passes, tiles = by_rows(net.costs), in_tiles(net.costs)
+    passes(x, y), tiles.products(x, y)
+    times = [
+        (
+            seconds(passes, x, y)[0],
+            seconds(tiles.products, x, y)[0],
+            seconds(in_tiles, net.costs)[0],
+        )
+        for _ in range(20)
+    ]
+    for what, at in (("a pass in tiles", 1), ("cutting into tiles", 2)):
+        yield Line(
+            f"{what}, p = 1",
+            value=statistics.median(each[at] / each[0] for each in times),
+            unit="passes by rows",
+            target=None,
+            neurons=net.n_neurons,
+            synapses=net.n_synapses,
+            seconds=statistics.median(each[at] for each in times),
+            reference_seconds=statistics.median(each[0] for each in times),
+            details={"times": times},
         )

@@ -26,7 +26,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg, sparse
 
-from graphbal.solvers.laplacian import CROWDED, SMALL, factorised, multigrid_cycle
+from graphbal.solvers.cholesky import approximate_cholesky
+from graphbal.solvers.laplacian import CROWDED, SMALL, factorised
 
 __all__ = ["Eigenpairs", "GroundedLaplacian", "all_eigenpairs", "extreme_eigenpairs"]
 
@@ -39,7 +40,7 @@ MAX_ITERATIONS = 500
 # From this many synapses on a product is compiled and shared among threads.
 COMPILED = 100_000
 # If Chebyshev steps have not brought the residuals below λ/2 after so many iterations, the
-# network's diameter is large; multigrid takes over where there are few synapses a neuron.
+# network's diameter is large; approximate factors take over where there are few synapses a neuron.
 PATIENCE = 8
 # Steps of the Chebyshev iteration, and the spectrum of D⁻¹ L that it damps; 2 is its upper end.
 STEPS = 4
@@ -326,11 +327,11 @@ def _chebyshev(operator: GroundedLaplacian, diagonal: Array) -> Callable[[Array]
 def _second_preconditioner(
     operator: GroundedLaplacian, first: Callable[[Array], Array]
 ) -> tuple[Callable[[Array], Array], str]:
-    """Return a multigrid cycle where there are few synapses a neuron, else the first again."""
+    """Return approximate factors where there are few synapses a neuron, else the first again."""
     if operator.costs.nnz > CROWDED * operator.costs.shape[0]:
         return first, "chebyshev"
-    cycle = multigrid_cycle(operator.assembled())
-    return lambda r: np.column_stack([cycle(column) for column in r.T]), "multigrid"
+    factors = approximate_cholesky(operator.conductances, operator.ground).blind_to(1e-15)
+    return lambda r: np.column_stack([factors(column) for column in r.T]), "cholesky"
 
 
 def _checked(

@@ -201,8 +201,8 @@ def eigenmodes(
     products with L for every vector that has not converged yet; O(n k) memory, never an n × n
     matrix. The null vectors, one for each connected part, are kept out exactly. Slow modes are
     preconditioned by Chebyshev steps on D⁻¹ L, D the diagonal; where these are slow, in sparse
-    networks of large diameter, by algebraic multigrid; up to 1,000 neurons, by a sparse
-    factorisation. From a fifth of all modes on, which themselves fill an n × n matrix, the
+    networks of large diameter, by approximate Cholesky factors [3]_; up to 1,000 neurons, by a
+    sparse factorisation. From a fifth of all modes on, which themselves fill an n × n matrix, the
     spectrum is that of the dense matrix. No residual can be smaller than the rounding of L v,
     some 1e-15 of the largest λ: modes slower than the fastest by more than that over the
     tolerance do not converge.
@@ -215,6 +215,8 @@ def eigenmodes(
     .. [2] A. Stathopoulos, "Nearly optimal preconditioned methods for Hermitian eigenproblems
        under limited memory. Part I: Seeking one eigenvalue", SIAM J Sci Comput 29(2): 481-514
        (2007). https://doi.org/10.1137/050631574
+    .. [3] Y. Gao, R. Kyng, D. A. Spielman, "Robust and practical solution of Laplacian equations
+       by approximate elimination" (2023). https://doi.org/10.48550/arXiv.2303.00709
 
     Examples
     --------

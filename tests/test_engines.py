@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 
 from graphbal.engines import Engine, local_engine
 from graphbal.engines._kernels import goes_beyond
-from graphbal.engines.local import _blas_products, _compiled_products, _scipy_products
+from graphbal.engines.local import _blas_products, _scipy_products, by_rows
 
-ENGINES = {"blas": _blas_products, "scipy": _scipy_products, "compiled": _compiled_products}
+ENGINES = {"blas": _blas_products, "scipy": _scipy_products, "compiled": by_rows}
 
 
 def random_costs(n, density, seed, index_dtype=np.int32):
@@ -40,14 +40,14 @@ def test_one_pass_is_what_the_formulas_say(kind, index_dtype, n, density, seed):
 
 def test_the_matrix_decides_the_engine(monkeypatch):
     chosen = []
-    for name in ("_blas_products", "_scipy_products", "_compiled_products"):
+    for name in ("_blas_products", "_scipy_products", "by_rows"):
         monkeypatch.setattr(
             f"{local_engine.__module__}.{name}", lambda costs, name=name: chosen.append(name)
         )
     local_engine(random_costs(30, 1.0, 0))
     local_engine(random_costs(30, 0.1, 0))
     local_engine(sp.random_array((2000, 2000), density=0.05, format="csr", rng=0))
-    assert chosen == ["_blas_products", "_scipy_products", "_compiled_products"]
+    assert chosen == ["_blas_products", "_scipy_products", "by_rows"]
 
 
 def test_sums_agree_to_rounding_whatever_the_number_of_threads():
@@ -58,8 +58,8 @@ def test_sums_agree_to_rounding_whatever_the_number_of_threads():
     before = numba.get_num_threads()
     for threads in {1, before}:
         numba.set_num_threads(threads)
-        results.append(np.concatenate(_compiled_products(costs)(x, x)))
-        results.append(np.concatenate(_compiled_products(costs)(x, x)))
+        results.append(np.concatenate(by_rows(costs)(x, x)))
+        results.append(np.concatenate(by_rows(costs)(x, x)))
     numba.set_num_threads(before)
     np.testing.assert_array_equal(results[0], results[1])
     for result in results[1:]:

@@ -48,22 +48,30 @@ def test_a_pass_gives_both_products(integers, factor):
 
 
 @pytest.mark.parametrize(
-    ("last", "precision"),
+    ("last", "kind"),
     [
+        (0.0, np.uint16),
+        (2.0**16 - 1, np.uint16),
+        (2.0**16, np.float32),
         (2.0**24, np.float32),
+        (2.0**64, np.float32),
         (0.5, np.float32),
+        (-1.0, np.float32),
         (np.inf, np.float32),
+        (-np.inf, np.float32),
         (2.0**24 + 1, np.float64),
         (1e-50, np.float64),
         (1e50, np.float64),
         (0.1, np.float64),
     ],
 )
-def test_values_are_kept_to_the_last_digit(last, precision):
-    matrix = random_matrix(N, 2, 2)
+@pytest.mark.parametrize("factor", [1.0, 0.25, np.pi])
+def test_values_are_kept_to_the_last_digit(last, kind, factor):
+    matrix = factor * random_matrix(N, 2, 2)
     matrix.data[-1] = last  # not among the values that are looked at first
     tiles = in_tiles(matrix)
-    assert tiles.values.dtype == precision
+    others = {1.0: np.uint16, 0.25: np.float32, np.pi: np.float64}[factor]
+    assert tiles.values.dtype == max(kind, others, key=lambda each: np.dtype(each).itemsize)
     assert (dense_of(tiles) != matrix).nnz == 0
 
 

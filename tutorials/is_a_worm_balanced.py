@@ -95,7 +95,7 @@ against("permute_rows", "initial_imbalance").drop(columns=["measure", "null"]).r
 
 # %%
 # With 99 networks for each worm and null model this page is built quickly, and no p-value can be
-# less than 2/100 = 0.02. For 0.002 take 999, which is some minutes' work on two cores: ``graphbal
+# less than 2/100 = 0.02. For 0.002 take 999, ten times the work: ``graphbal
 # compare celegans witvliet-1 witvliet-8 --null rewire --n-null 999 --workers 2 -o cmp``.
 # Interrupted and started again, it goes on where it stopped.
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 from numba import njit, prange
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 from graphbal.engines.local import row_blocks
 
@@ -28,9 +28,7 @@ MANY_STRIPS = 32
 ROWS = 8192
 # Where a place keeps its row; below is the column.
 SHIFT = 16
-# Values are kept in the first of these that holds all of them to the last digit,
-PRECISIONS = (np.float32, np.float64)
-# which so many of them have to say first.
+# So many values have to say first in which type all might be held.
 SAMPLE = 1000
 
 
@@ -47,7 +45,8 @@ class Tiles:
     places : uint32 array, shape (m,)
         Row and column of each entry in its tile, both doubled: where their pairs of numbers begin.
     values : array, shape (m,)
-        Their values, in single precision if that holds all exactly, such as counts of synapses.
+        Their values, in the narrowest type that holds all to the last digit: whole numbers below
+        65,536 such as counts of synapses, single precision, or double.
     rows : uint64 array, shape (n_bands + 1,)
         First row of each band of tiles.
     blocks : uint64 array, shape (n_threads + 1,)
@@ -120,14 +119,21 @@ def tiles_of(
         starts[first:last] = (ends - own).T
         begin += own.sum()
     places = np.empty(values.size, dtype=np.uint32)
-    sample = values[:: max(values.size // SAMPLE, 1)]
-    with np.errstate(over="ignore", under="ignore"):
-        narrow = bool((sample.astype(PRECISIONS[0]) == sample).all())
-    for precision in PRECISIONS if narrow else PRECISIONS[1:]:
-        held: NDArray[Any] = np.empty(values.size, dtype=precision)
-        if _fill(indptr, indices, values, rows, np.uint32(bits), starts, places, held):
+    for kind in _narrowest_kinds(values[:: max(values.size // SAMPLE, 1)]):
+        held = np.empty(values.size, dtype=kind)
+        whole = kind == np.uint16
+        if _fill(indptr, indices, values, rows, np.uint32(bits), starts, places, held, whole):
             break
     return Tiles(n, 1 << bits, places, held, rows, blocks, starts, sizes)
+
+
+def _narrowest_kinds(sample: Array) -> list[DTypeLike]:
+    """Return the types that may hold all values if they hold the sample, the narrowest first."""
+    with np.errstate(over="ignore", under="ignore"):
+        single = sample.astype(np.float32) == sample
+    whole = (sample >= 0) & (sample < 2**16) & (sample == np.floor(sample))
+    kinds = {np.uint16: whole.all(), np.float32: single.all(), np.float64: True}
+    return [kind for kind, fits in kinds.items() if fits]
 
 
 # ------------------------------------------------------------------ kernels
@@ -155,7 +161,9 @@ def _count(indptr, indices, rows, bits, sizes):  # type: ignore[no-untyped-def]
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy")
-def _fill(indptr, indices, values, rows, bits, starts, places, held):  # type: ignore[no-untyped-def]
+def _fill(  # type: ignore[no-untyped-def]
+    indptr, indices, values, rows, bits, starts, places, held, whole
+):
     """Put the entries into their tiles; say whether the held values are what they were."""
     mask = np.uint32((1 << bits) - 1)
     same = np.ones(rows.size - 1, dtype=np.bool_)
@@ -169,8 +177,15 @@ def _fill(indptr, indices, values, rows, bits, starts, places, held):  # type: i
                 strip = j >> bits
                 place = at[strip]
                 places[place] = row | ((j & mask) << np.uint32(1))
-                held[place] = values[e]
-                equal &= held[place] == values[e]
+                value = values[e]
+                if whole:
+                    # What is out of range must not be converted: anything might come out.
+                    number = np.uint16(np.int64(min(max(value, -1.0), 65536.0)) & 0xFFFF)
+                    held[place] = number
+                    equal &= np.float64(number) == value
+                else:
+                    held[place] = value
+                    equal &= held[place] == value
                 at[strip] = place + np.uint64(1)
         same[band] = equal
     return same.all()

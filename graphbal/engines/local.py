@@ -13,7 +13,7 @@ from scipy import sparse
 if TYPE_CHECKING:
     from graphbal.engines._tiles import Tiles
 
-__all__ = ["Engine", "State", "in_tiles", "local_engine", "row_blocks", "unsigned"]
+__all__ = ["Engine", "State", "by_rows", "in_tiles", "local_engine", "row_blocks", "unsigned"]
 
 Array = NDArray[np.float64]
 Products = Callable[[Array, Array], tuple[Array, Array]]
@@ -187,7 +187,7 @@ def local_engine(costs: sparse.csr_array) -> Engine:
     if costs.nnz < SMALL:
         return Engine(n, _scipy_products(costs))
     if n < TILED or costs.nnz < CROWDED * n:
-        return Engine(n, _compiled_products(costs))
+        return Engine(n, by_rows(costs))
     tiles = in_tiles(costs)
     return Engine(n, tiles.products, tiles)
 
@@ -214,7 +214,8 @@ def _scipy_products(costs: sparse.csr_array) -> Products:
     return lambda x, y: (costs @ x, transposed @ y)
 
 
-def _compiled_products(costs: sparse.csr_array) -> Products:
+def by_rows(costs: sparse.csr_array) -> Products:
+    """Return compiled passes over the rows as they are."""
     from graphbal.engines._kernels import gather_scatter
 
     n = costs.shape[0]
