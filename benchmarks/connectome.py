@@ -71,7 +71,7 @@ def _without_acceleration(net: SynapticNetwork) -> Line:
 
 def _preconditioner(net: SynapticNetwork) -> Line:
     """Compare the preconditioner of the strongest synapses with a pass."""
-    problem = Problem(net.costs, np.zeros(net.n_neurons, dtype=np.int32), 1)
+    problem = Problem(net.costs, np.zeros(net.n_neurons, dtype=np.int32), 1, net.cost_range)
     engine = problem.engine()
     state = engine.at(np.zeros(net.n_neurons))
     u, apply = half_log_ratio(state), strong_preconditioner(problem, state)
@@ -92,13 +92,14 @@ def _preconditioner(net: SynapticNetwork) -> Line:
 def _tiles(net: SynapticNetwork) -> Iterator[Line]:
     """Compare a pass in tiles, and cutting the edges into these, with a pass by rows."""
     x, y = np.random.default_rng(0).standard_normal((2, net.n_neurons))
-    passes, tiles = by_rows(net.costs), in_tiles(net.costs)
+    largest = net.cost_range[1]
+    passes, tiles = by_rows(net.costs), in_tiles(net.costs, largest)
     passes(x, y), tiles.products(x, y)
     times = [
         (
             seconds(passes, x, y)[0],
             seconds(tiles.products, x, y)[0],
-            seconds(in_tiles, net.costs)[0],
+            seconds(in_tiles, net.costs, largest)[0],
         )
         for _ in range(20)
     ]

@@ -41,10 +41,10 @@ def dense_of(tiles):
 def test_a_pass_gives_both_products(integers, factor):
     matrix = factor * random_matrix(N, 5, 0, integers)
     x, y = np.random.default_rng(1).standard_normal((2, N))
-    tiles = in_tiles(matrix)
-    gathered, scattered = tiles.products(x, y)
-    np.testing.assert_allclose(gathered, matrix @ x, rtol=1e-12, atol=1e-9)
-    np.testing.assert_allclose(scattered, matrix.T @ y, rtol=1e-12, atol=1e-9)
+    for largest in (matrix.data.max(), np.inf):
+        gathered, scattered = in_tiles(matrix, largest).products(x, y)
+        np.testing.assert_allclose(gathered, matrix @ x, rtol=1e-12, atol=1e-9)
+        np.testing.assert_allclose(scattered, matrix.T @ y, rtol=1e-12, atol=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -69,10 +69,13 @@ def test_a_pass_gives_both_products(integers, factor):
 def test_values_are_kept_to_the_last_digit(last, kind, factor):
     matrix = factor * random_matrix(N, 2, 2)
     matrix.data[-1] = last  # not among the values that are looked at first
-    tiles = in_tiles(matrix)
+    tiles = in_tiles(matrix, matrix.data.max())
     others = {1.0: np.uint16, 0.25: np.float32, np.pi: np.float64}[factor]
     assert tiles.values.dtype == max(kind, others, key=lambda each: np.dtype(each).itemsize)
     assert (dense_of(tiles) != matrix).nnz == 0
+    unknown = in_tiles(matrix)
+    assert unknown.values.dtype in (np.float32, np.float64)
+    assert (dense_of(unknown) != matrix).nnz == 0
 
 
 def test_of_many_neurons_tiles_are_wider():

@@ -98,8 +98,12 @@ def tiles_of(
     indptr: NDArray[np.unsignedinteger],
     indices: NDArray[np.unsignedinteger],
     values: Array,
+    largest: float = np.inf,
 ) -> Tiles:
-    """Cut a square matrix in compressed rows into tiles, in two sweeps over its entries."""
+    """Cut a square matrix in compressed rows into tiles, in two sweeps over its entries.
+
+    `largest` is their largest value, where it is known.
+    """
     n = indptr.size - 1
     cuts = row_blocks(indptr).astype(np.int64)
     n_bands = -(-np.diff(cuts) // ROWS)
@@ -119,7 +123,7 @@ def tiles_of(
         starts[first:last] = (ends - own).T
         begin += own.sum()
     places = np.empty(values.size, dtype=np.uint32)
-    for kind in _narrowest_kinds(values[:: max(values.size // SAMPLE, 1)]):
+    for kind in _narrowest_kinds(values[:: max(values.size // SAMPLE, 1)], largest):
         held = np.empty(values.size, dtype=kind)
         whole = kind == np.uint16
         if _fill(indptr, indices, values, rows, np.uint32(bits), starts, places, held, whole):
@@ -127,12 +131,15 @@ def tiles_of(
     return Tiles(n, 1 << bits, places, held, rows, blocks, starts, sizes)
 
 
-def _narrowest_kinds(sample: Array) -> list[DTypeLike]:
-    """Return the types that may hold all values if they hold the sample, the narrowest first."""
+def _narrowest_kinds(sample: Array, largest: float) -> list[DTypeLike]:
+    """Return the types that may hold all values if they hold the sample, the narrowest first.
+
+    Whole numbers are not tried in vain: a few large ones among small ones escape a sample.
+    """
     with np.errstate(over="ignore", under="ignore"):
         single = sample.astype(np.float32) == sample
-    whole = (sample >= 0) & (sample < 2**16) & (sample == np.floor(sample))
-    kinds = {np.uint16: whole.all(), np.float32: single.all(), np.float64: True}
+    whole = (sample >= 0) & (sample == np.floor(sample))
+    kinds = {np.uint16: largest < 2**16 and whole.all(), np.float32: single.all(), np.float64: True}
     return [kind for kind, fits in kinds.items() if fits]
 
 

@@ -160,13 +160,15 @@ def _measured(incoming: Array, outgoing: Array) -> tuple[Array, float, float]:
     return through, float(apart.max(initial=0.0)), float(incoming.sum())
 
 
-def local_engine(costs: sparse.csr_array) -> Engine:
+def local_engine(costs: sparse.csr_array, largest: float = np.inf) -> Engine:
     """Return the fastest engine for this matrix: BLAS if full, SciPy if small, else compiled.
 
     Parameters
     ----------
     costs : scipy.sparse.csr_array, shape (n, n)
         Costs C, [post, pre].
+    largest : float, optional
+        The largest cost, where it is known: large networks then take less memory.
 
     Returns
     -------
@@ -188,7 +190,7 @@ def local_engine(costs: sparse.csr_array) -> Engine:
         return Engine(n, _scipy_products(costs))
     if n < TILED or costs.nnz < CROWDED * n:
         return Engine(n, by_rows(costs))
-    tiles = in_tiles(costs)
+    tiles = in_tiles(costs, largest)
     return Engine(n, tiles.products, tiles)
 
 
@@ -231,11 +233,11 @@ def by_rows(costs: sparse.csr_array) -> Products:
     return products
 
 
-def in_tiles(costs: sparse.csr_array) -> Tiles:
+def in_tiles(costs: sparse.csr_array, largest: float = np.inf) -> Tiles:
     """Return the matrix in tiles, for the price of two or three passes."""
     from graphbal.engines._tiles import tiles_of
 
-    return tiles_of(unsigned(costs.indptr), unsigned(costs.indices), costs.data)
+    return tiles_of(unsigned(costs.indptr), unsigned(costs.indices), costs.data, largest)
 
 
 def row_blocks(indptr: NDArray[np.integer]) -> NDArray[np.uint64]:

@@ -103,7 +103,8 @@ class Problem:
 
     def engine(self) -> Engine:
         """Return the edge passes over these costs."""
-        return local_engine(self.costs)
+        largest = np.inf if self.cost_range is None else self.cost_range[1]
+        return local_engine(self.costs, largest)
 
     @property
     def log_range(self) -> float:
