@@ -67,11 +67,12 @@ def accelerated(
     largest = [_largest(u)]
     move, rest = precondition(state, u), np.empty_like(u)
     for step in range(max_steps):
-        if span(state.q + move) > WIDE:
+        moved = state.q + move
+        if span(moved) > WIDE:
             break
         history.record(imbalance, state.total_cost, engine.n_passes)
         latest, held = step % WINDOW, min(step + 1, WINDOW)
-        q = problem.centred(state.q + move)
+        q = problem.centred(moved)
         moves[latest] = q - state.q
         state = engine.at(q)
         if state.total_cost <= lowest.total_cost:
@@ -115,8 +116,8 @@ def strong_preconditioner(problem: Problem, state: State) -> Callable[[State, Ar
 
     The eigenvalues of D⁻¹ L far from 1 are due to few synapses, those that are strong beside what
     their neurons pass on in all, c_ij / √(D_i D_j). If S were all of C + Cᵀ, an eigenvalue 1 − λ
-    would become 1 − λ²; with a twentieth of it the extreme ones nearly do, for less than a tenth
-    of a pass. (1 + D⁻¹ S) D⁻¹ is positive, as D exceeds the row sums of S.
+    would become 1 − λ²; with a twentieth of it the extreme ones nearly do, for an eighth of a
+    pass. (1 + D⁻¹ S) D⁻¹ is positive, as D exceeds the row sums of S.
     """
     if not isinstance(problem, Problem):  # its edges are elsewhere
         return lambda state, x: x
@@ -143,7 +144,7 @@ def _strongest(costs: sparse.csr_array, state: State) -> Tiles:
     return (state.engine.tiles or in_tiles(costs)).above(right, enough, 2 * STRONG)
 
 
-def _smallest_ritz_value(moves: Array, curvatures: Array, weights: Array) -> float:
+def _smallest_ritz_value(moves: NDArray[np.floating], curvatures: Array, weights: Array) -> float:
     """Return the smallest Ritz value of D⁻¹ L on the moves, or the least number for none."""
     products = np.einsum("ik,jk->ij", moves, weights * moves)
     size = np.sqrt(np.maximum(products.diagonal(), SMALLEST))
