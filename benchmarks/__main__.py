@@ -23,6 +23,7 @@ PARTS = (
     "connectome",
     "sparse",
     "preconditioners",
+    "auto",
     "closed_form",
     "dense",
     "peers",
