@@ -107,6 +107,7 @@ def strong_components(
         upstream[hub] = True
         rows = unsigned(indptr), unsigned(indices)
         if large and keep is None:
+            upstream[indices[indptr[hub] : indptr[hub + 1]]] = True  # what all threads start from
             _sweep_at_once(*rows, upstream, swept)
         n_core, complete = compiled(_reach)(*rows, _mask(keep), hub, core, upstream, swept)
         if n_core == n:

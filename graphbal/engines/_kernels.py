@@ -12,7 +12,7 @@ __all__ = [
     "gather_scatter",
     "goes_beyond",
     "laplacian_block",
-    "measured",
+    "largest_imbalance",
     "pass_over_rows",
     "sweep_upstream",
     "within_components",
@@ -70,28 +70,20 @@ def gather_scatter(
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy")
-def measured(
+def largest_imbalance(
     incoming: NDArray[np.float64], outgoing: NDArray[np.float64], through: NDArray[np.float64]
-) -> tuple[float, float]:
-    """Write in + out, 1 where that is 0; return the largest |in − out| of it and the sum of in.
-
-    The sum is one of sums over chunks, in order: the same for any number of threads.
-    """
+) -> float:
+    """Return the largest |in − out| of what passes through a neuron; NaN if one is."""
     n = incoming.size
-    found = np.empty(((n + CHUNK - 1) // CHUNK, 2))
-    for c in prange(found.shape[0]):
+    found = np.zeros((n + CHUNK - 1) // CHUNK)
+    for c in prange(found.size):
         part = slice(np.int64(c) * CHUNK, min((np.int64(c) + 1) * CHUNK, n))
         coming, going, both = incoming[part], outgoing[part], through[part]
-        largest, total = 0.0, 0.0
         for k in range(coming.size):
-            both[k] = coming[k] + going[k]
-            if both[k] == 0.0:
-                both[k] = 1.0
             apart = abs(coming[k] - going[k]) / both[k]
-            largest = apart if apart > largest or np.isnan(apart) else largest
-            total += coming[k]
-        found[c] = largest, total
-    return found[:, 0].max(), found[:, 1].sum()
+            if apart > found[c] or np.isnan(apart):
+                found[c] = apart
+    return found.max()
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -131,18 +123,9 @@ def sweep_upstream(
     marks: NDArray[np.bool_],
     swept: NDArray[np.bool_],
 ) -> None:
-    """Mark the columns of marked rows, in block b of the rows by ``marks[b]``, and note the rows.
-
-    Every block begins with the rows marked at the start and their columns.
-    """
-    n = indptr.size - 1
+    """Mark the columns of marked rows, block b of the rows by ``marks[b]``, and note the rows."""
     for b in prange(bounds.size - 1):
         own = marks[b]
-        first = own.copy()
-        for i in range(n):
-            if first[i]:
-                for e in range(indptr[i], indptr[i + 1]):
-                    own[indices[e]] = True
         for i in range(bounds[b], bounds[b + 1]):
             if own[i]:
                 swept[i] = True

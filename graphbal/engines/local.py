@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,7 +21,7 @@ Products = Callable[[Array, Array], tuple[Array, Array]]
 
 # Below this many synapses a pass takes less time than starting threads.
 SMALL = 100_000
-# From so many neurons on, sums over them are compiled.
+# From so many neurons on, a look at each of them is compiled.
 MANY = 100_000
 # From so many neurons on, what a pass by rows reads and adds to is in no core's own cache; with so
 # many synapses each it pays to put the edges into tiles first, for the price of three passes.
@@ -96,12 +97,6 @@ class State:
         Potentials in units of log cost.
     incoming, outgoing : array, shape (n,)
         Incoming and outgoing cost of each neuron.
-    through : array, shape (n,)
-        Their sum, the Laplacian's diagonal; 1 for a neuron without cost.
-    neuron_imbalance : float
-        Largest |in − out| / (in + out) of any neuron.
-    total_cost : float
-        Sum of all costs.
 
     Examples
     --------
@@ -121,15 +116,31 @@ class State:
     outgoing: Array
     gain: Array = field(repr=False)
     loss: Array = field(repr=False)
-    through: Array = field(init=False, repr=False)
-    neuron_imbalance: float = field(init=False)
-    total_cost: float = field(init=False)
 
-    def __post_init__(self) -> None:
-        through, neuron_imbalance, total_cost = _measured(self.incoming, self.outgoing)
-        object.__setattr__(self, "through", through)
-        object.__setattr__(self, "neuron_imbalance", neuron_imbalance)
-        object.__setattr__(self, "total_cost", total_cost)
+    @cached_property
+    def through(self) -> Array:
+        """Incoming plus outgoing cost, the Laplacian's diagonal; 1 for a neuron without cost."""
+        through = self.incoming + self.outgoing
+        if not through.all():
+            through[through == 0] = 1.0
+        return through
+
+    @cached_property
+    def neuron_imbalance(self) -> float:
+        """Largest |in − out| / (in + out) of any neuron."""
+        if self.q.size >= MANY:
+            from graphbal.engines._kernels import largest_imbalance
+
+            return largest_imbalance(self.incoming, self.outgoing, self.through)
+        apart = self.incoming - self.outgoing
+        np.abs(apart, out=apart)
+        apart /= self.through
+        return float(apart.max(initial=0.0))
+
+    @cached_property
+    def total_cost(self) -> float:
+        """Sum of all costs."""
+        return float(self.incoming.sum())
 
     @property
     def gradients(self) -> Array:
@@ -143,21 +154,6 @@ class State:
         scattered *= self.gain
         gathered += scattered
         return np.subtract(self.through * x, gathered, out=gathered)
-
-
-def _measured(incoming: Array, outgoing: Array) -> tuple[Array, float, float]:
-    """Return in + out, or 1 where that is 0, the neuron imbalance and the total cost."""
-    if incoming.size >= MANY:
-        from graphbal.engines._kernels import measured
-
-        through = np.empty_like(incoming)
-        return through, *measured(incoming, outgoing, through)
-    through = incoming + outgoing
-    through[through == 0] = 1.0
-    apart = incoming - outgoing
-    np.abs(apart, out=apart)
-    apart /= through
-    return through, float(apart.max(initial=0.0)), float(incoming.sum())
 
 
 def local_engine(costs: sparse.csr_array, largest: float = np.inf) -> Engine:
