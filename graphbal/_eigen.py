@@ -330,7 +330,7 @@ def _second_preconditioner(
     """Return approximate factors where there are few synapses a neuron, else the first again."""
     if operator.costs.nnz > CROWDED * operator.costs.shape[0]:
         return first, "chebyshev"
-    factors = approximate_cholesky(operator.conductances, operator.ground).blind_to(1e-15)
+    factors = approximate_cholesky(operator.conductances, operator.ground).blind_to()
     return lambda r: np.column_stack([factors(column) for column in r.T]), "cholesky"
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from graphbal.engines import _tiles, local, local_engine
 from graphbal.engines.local import in_tiles
 
-# Three strips of columns and five bands of rows, the last ones not full.
+# Three strips of columns and several bands of rows, the last ones not full.
 N = 2 * 2**_tiles.COLUMN_BITS + 100
 
 
@@ -22,7 +22,7 @@ def random_matrix(n, per_row, seed, integers=np.int32):
     return matrix
 
 
-def dense_of(tiles):
+def matrix_of(tiles):
     """Return the entries of tiles as a sparse matrix, by what their attributes say."""
     post, pre, values = [], [], []
     for band, strip in np.ndindex(tiles.starts.shape):
@@ -72,17 +72,17 @@ def test_values_are_kept_to_the_last_digit(last, kind, factor):
     tiles = in_tiles(matrix, matrix.data.max())
     others = {1.0: np.uint16, 0.25: np.float32, np.pi: np.float64}[factor]
     assert tiles.values.dtype == max(kind, others, key=lambda each: np.dtype(each).itemsize)
-    assert (dense_of(tiles) != matrix).nnz == 0
+    assert (matrix_of(tiles) != matrix).nnz == 0
     unknown = in_tiles(matrix)
     assert unknown.values.dtype in (np.float32, np.float64)
-    assert (dense_of(unknown) != matrix).nnz == 0
+    assert (matrix_of(unknown) != matrix).nnz == 0
 
 
 def test_of_many_neurons_tiles_are_wider():
     matrix = random_matrix((_tiles.MANY_STRIPS + 1) * 2**_tiles.COLUMN_BITS + 5, 2, 7)
     tiles = in_tiles(matrix)
     assert tiles.width == 2 * 2**_tiles.COLUMN_BITS
-    assert (dense_of(tiles) != matrix).nnz == 0
+    assert (matrix_of(tiles) != matrix).nnz == 0
     x, y = np.random.default_rng(8).standard_normal((2, tiles.n))
     gathered, scattered = tiles.products(x, y)
     np.testing.assert_allclose(gathered, matrix @ x, rtol=1e-12, atol=1e-9)
@@ -99,7 +99,7 @@ def test_any_matrix_survives(n, seed, shuffled):
             matrix.indices[own] = matrix.indices[own][::-1]
             matrix.data[own] = matrix.data[own][::-1]
         matrix.has_sorted_indices = False
-    np.testing.assert_array_equal(dense_of(in_tiles(matrix)).toarray(), matrix.toarray())
+    np.testing.assert_array_equal(matrix_of(in_tiles(matrix)).toarray(), matrix.toarray())
 
 
 @pytest.mark.parametrize("share", [0.01, 0.3, 1.0])
@@ -115,7 +115,7 @@ def test_entries_above_are_those_of_the_matrix(share):
     found = in_tiles(matrix).above(right, enough, share)
     assert 0 < kept.nnz < matrix.nnz
     assert found.sizes.sum() == kept.nnz
-    assert (dense_of(found) != kept.tocsr()).nnz == 0
+    assert (matrix_of(found) != kept.tocsr()).nnz == 0
     x, y = np.random.default_rng(5).standard_normal((2, N))
     gathered, scattered = found.products(x, y)
     np.testing.assert_allclose(gathered, kept @ x, rtol=1e-12, atol=1e-9)

@@ -30,6 +30,10 @@ Array = NDArray[np.float64]
 Index = NDArray[np.integer]
 
 
+# Shares of a conductance below this are rounding.
+ROUNDING = 1e-15
+
+
 @dataclass(frozen=True, eq=False)
 class ApproximateCholesky:
     """A factorisation L + S ≈ U D Uᵀ, with the inverse of the right-hand side as a call.
@@ -55,7 +59,7 @@ class ApproximateCholesky:
     pivots: Array
     gathered: Array
 
-    def blind_to(self, relative: float) -> ApproximateCholesky:
+    def blind_to(self, relative: float = ROUNDING) -> ApproximateCholesky:
         """Return factors that leave alone what hangs on less than this times what gathers there.
 
         A cluster on a thread weaker than rounding within it would be sent anywhere.

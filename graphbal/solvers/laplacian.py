@@ -124,7 +124,7 @@ def cholesky_cg(problem: Problem, max_iterations: int) -> LinearSolver:
             laplacian_product(here.indptr, here.indices, here.data, ground, x, image)
             return image
 
-        return product, lambda: approximate_cholesky(here, shift).blind_to(1e-15)
+        return product, lambda: approximate_cholesky(here, shift).blind_to()
 
     return _renewing(problem, max_iterations, prepare)
 
