@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from itertools import chain
+from itertools import chain, pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-__all__ = ["count_self_connections", "extremes", "powers", "rescaled"]
+__all__ = ["count_self_connections", "extremes", "magnitudes", "powers", "rescaled"]
 
 Array = NDArray[np.float64]
 
@@ -22,11 +22,11 @@ LARGE = 1_000_000
 AT_ONCE = 1 << 17
 
 
-def powers(weights: Array, p: float) -> tuple[Array, tuple[float, float]]:
-    """Return |J|^p, infinite where that is too large, and the extremes; NaN if one is."""
+def powers(weights: Array, p: float) -> Array:
+    """Return |J|^p, infinite where that is too large."""
     values = np.empty_like(weights)
 
-    def fill(part: slice) -> tuple[float, float]:
+    def fill(part: slice) -> None:
         given, own = weights[part], values[part]
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
             if p == 2:
@@ -35,9 +35,9 @@ def powers(weights: Array, p: float) -> tuple[Array, tuple[float, float]]:
                 np.abs(given, out=own)
                 if p != 1:
                     np.power(own, p, out=own)
-        return own.min(initial=np.inf), own.max(initial=0.0)
 
-    return values, _widest(_by_part(fill, weights.size))
+    _by_part(fill, weights.size)
+    return values
 
 
 def rescaled(weights: sparse.csr_array, h: Array) -> Array:
@@ -58,17 +58,31 @@ def rescaled(weights: sparse.csr_array, h: Array) -> Array:
 
     starts = np.searchsorted(indptr, np.arange(0, values.size, AT_ONCE), side="right") - 1
     rows = np.append(np.unique(starts), h.size).tolist()
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        list(pool.map(fill, rows[:-1], rows[1:]))
+    _in_threads(lambda block: fill(*block), list(pairwise(rows)))
     return values
 
 
 def extremes(costs: Array) -> tuple[float, float]:
-    """Return the smallest and the largest cost; NaN if one is."""
+    """Return the smallest and the largest cost; NaN if one is, infinity and 0 if there is none."""
     if costs.size < LARGE:
-        # `argmin` and `argmax`, which find a NaN first, are faster than `min` and `max`.
-        return float(costs[costs.argmin()]), float(costs[costs.argmax()])
-    return _widest(_by_part(lambda part: (costs[part].min(), costs[part].max()), costs.size))
+        return _extremes(costs)
+    smallest, largest = np.transpose(_by_part(lambda part: _extremes(costs[part]), costs.size))
+    return float(smallest.min()), float(largest.max())
+
+
+def magnitudes(weights: Array) -> tuple[float, float, bool]:
+    """Return the smallest and the largest |J|, and whether a weight is negative."""
+
+    def look(part: slice) -> tuple[float, float, bool]:
+        smallest, largest = _extremes(weights[part])
+        if smallest >= 0:
+            return smallest, largest, False
+        return *_extremes(np.abs(weights[part])), True
+
+    if weights.size < LARGE:
+        return look(slice(None))
+    smallest, largest, signed = zip(*_by_part(look, weights.size), strict=True)
+    return min(smallest), max(largest), any(signed)
 
 
 def count_self_connections(weights: sparse.csr_array) -> int:
@@ -80,21 +94,23 @@ def count_self_connections(weights: sparse.csr_array) -> int:
     return int(np.count_nonzero(weights.diagonal()))
 
 
+def _extremes(values: Array) -> tuple[float, float]:
+    if not values.size:
+        return np.inf, 0.0
+    # `argmin` and `argmax`, which find a NaN first, are faster than `min` and `max`.
+    return float(values[values.argmin()]), float(values[values.argmax()])
+
+
 def _by_part(work: Callable[[slice], Any], size: int) -> list[Any]:
     """Do the work on one part after the other; where there are very many entries, in threads."""
     parts = [slice(start, start + AT_ONCE) for start in range(0, size, AT_ONCE)]
-    if size < LARGE:
-        return [work(part) for part in parts]
+    return [work(part) for part in parts] if size < LARGE else _in_threads(work, parts)
+
+
+def _in_threads(work: Callable[[Any], Any], parts: list[Any]) -> list[Any]:
+    """Do the work on each part, all cores with as many of them in a row."""
     each = -(-len(parts) // (os.cpu_count() or 1))
     shares = [parts[k : k + each] for k in range(0, len(parts), each)]
     with ThreadPoolExecutor(len(shares)) as pool:
         found = pool.map(lambda share: [work(part) for part in share], shares)
     return list(chain.from_iterable(found))
-
-
-def _widest(ranges: list[tuple[float, float]]) -> tuple[float, float]:
-    """Return the smallest of the first and the largest of the last; NaN if one is."""
-    if not ranges:
-        return np.inf, 0.0
-    low, high = np.array(ranges).T
-    return float(low.min()), float(high.max())

@@ -20,6 +20,7 @@ from graphbal._elementwise import rescaled
 from graphbal._html import card, change
 from graphbal.analytic.bounds import bounds_of
 from graphbal.convert import as_network
+from graphbal.engines.local import suits_tiles
 from graphbal.errors import ConvergenceWarning, InfeasibleError, InputError
 from graphbal.network import SynapticNetwork
 from graphbal.solvers import Auto, ClosedForm, Newton, Osborne, Problem, Solution, Solver
@@ -470,19 +471,23 @@ def _problem(
     Fixed neurons are one node; a slice says that all others are their own. Left out are synapses
     that vanish, cost nothing, or join a node to itself; the last keep their cost.
     """
-    costs, n = net.costs, net.n_neurons
     components = top.component_numbers
     node_of = slice(None)
-    if top.is_balanceable and not len(top.fixed) and not net.has_free_synapses:
-        if not net.n_self_connections:
-            return Problem(costs, components, top.n_components, net.cost_range), node_of, 0.0
-        if costs.nnz == n * n >= FULL:
-            off_diagonal = costs.data.copy()
-            off_diagonal[:: n + 1] = 0.0
-            cleared = sparse.csr_array((off_diagonal, costs.indices, costs.indptr), costs.shape)
-            cleared.has_canonical_format = True
-            unchanging = float(costs.data[:: n + 1].sum())
-            return Problem(cleared, components, top.n_components), node_of, unchanging
+    is_whole = top.is_balanceable and not len(top.fixed) and not net.has_free_synapses
+    if is_whole and not net.n_self_connections:
+        are_squares = net.p == 2 and net.alpha.ndim == 0 and net.alpha == 1
+        # Tiles square weights as they pass, which are held in less memory than costs.
+        lazy = are_squares and suits_tiles(net.weights)
+        bases, power = (net.weights, 2.0) if lazy else (net.costs, 1.0)
+        return Problem(bases, components, top.n_components, net.cost_range, power), node_of, 0.0
+    costs, n = net.costs, net.n_neurons
+    if is_whole and costs.nnz == n * n >= FULL:
+        off_diagonal = costs.data.copy()
+        off_diagonal[:: n + 1] = 0.0
+        cleared = sparse.csr_array((off_diagonal, costs.indices, costs.indptr), costs.shape)
+        cleared.has_canonical_format = True
+        unchanging = float(costs.data[:: n + 1].sum())
+        return Problem(cleared, components, top.n_components), node_of, unchanging
     if len(top.fixed):
         return _merged_problem(net, top)
     from graphbal.engines._kernels import within_components

@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from graphbal._elementwise import count_self_connections, extremes, powers
+from graphbal._elementwise import count_self_connections, extremes, magnitudes, powers
 from graphbal._html import card
 from graphbal.errors import InputError
 
@@ -310,32 +310,49 @@ class SynapticNetwork:
             If a cost is too large for a floating-point number, or too small while weight and α
             are not zero.
         """
-        return self._priced[0]
+        _ = self.cost_range  # which refuses those that are no numbers
+        costs = copy(self.weights)  # shares the indices, and spares SciPy their inspection
+        costs.data = self._cost_values
+        return costs
 
     @cached_property
-    def _priced(self) -> tuple[sparse.csr_array, tuple[float, float]]:
-        """The costs, and the smallest and the largest of them."""
-        weights, alpha = self.weights, self.alpha
-        values, cost_range = weights.data, (np.inf, 0.0)
-        are_costs = self.p == 1 and alpha.ndim == 0 and alpha == 1
-        if are_costs and values.size:
-            cost_range = extremes(values)
-        if not are_costs or cost_range[0] < 0:
-            values, cost_range = powers(weights.data, self.p)
-            if alpha.ndim or alpha != 1:
-                with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-                    values *= self._alpha_by_synapse() if alpha.ndim else alpha
-                if values.size:
-                    cost_range = extremes(values)
-        self._require_normal(values, cost_range)
-        costs = copy(weights)  # shares the indices, and spares SciPy their inspection
-        costs.data = values
-        return costs, cost_range
+    def _cost_values(self) -> NDArray[np.float64]:
+        """The costs by synapse, of which some may be too large or too small to be told apart."""
+        weights, alpha = self.weights.data, self.alpha
+        if self._are_powers and self.p == 1 and not self._magnitudes[2]:
+            return weights
+        values = powers(weights, self.p)
+        if alpha.ndim or alpha != 1:
+            with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+                values *= self._alpha_by_synapse() if alpha.ndim else alpha
+        return values
 
     @property
+    def _are_powers(self) -> bool:
+        """Whether costs are |J| or J², of which the range is known from that of |J|."""
+        return self.p in (1, 2) and self.alpha.ndim == 0 and bool(self.alpha == 1)
+
+    @cached_property
+    def _magnitudes(self) -> tuple[float, float, bool]:
+        return magnitudes(self.weights.data)
+
+    @cached_property
     def cost_range(self) -> tuple[float, float]:
-        """The smallest and the largest cost of a synapse; infinity and 0 if there is none."""
-        return self._priced[1]
+        """The smallest and the largest cost of a synapse; infinity and 0 if there is none.
+
+        Raises
+        ------
+        InputError
+            As `costs` does.
+        """
+        if self._are_powers:
+            smallest, largest, _ = self._magnitudes
+            if self.p == 2:
+                smallest, largest = smallest * smallest, largest * largest
+        else:
+            smallest, largest = extremes(self._cost_values)
+        self._require_normal(smallest, largest)
+        return smallest, largest
 
     @property
     def has_free_synapses(self) -> bool:
@@ -512,17 +529,16 @@ class SynapticNetwork:
             at = int(bad[0])
             raise InputError(f"the {what} of the synapse {self._name_of(at)} is {values[at]}")
 
-    def _require_normal(self, costs: NDArray[np.float64], cost_range: tuple[float, float]) -> None:
+    def _require_normal(self, smallest: float, largest: float) -> None:
         """Refuse costs that overflowed, and positive ones that lost digits: below normal range."""
-        smallest, largest = cost_range
         if not largest < np.inf:
-            where = self._name_of(int(costs.argmax()))  # of a NaN if there is one
+            where = self._name_of(int(self._cost_values.argmax()))  # of a NaN if there is one
             raise InputError(
                 f"the cost α |J|^{self.p:g} of the synapse {where} is too large for a "
                 "floating-point number; rescale the weights or choose a smaller p"
             )
         if smallest < _SMALLEST_NORMAL:
-            lost = (costs < _SMALLEST_NORMAL) & (self.weights.data != 0)
+            lost = (self._cost_values < _SMALLEST_NORMAL) & (self.weights.data != 0)
             lost &= self._alpha_by_synapse() != 0
             if lost.any():
                 raise InputError(

@@ -5,11 +5,12 @@ from oracles import exact_neuron_imbalance
 
 import graphbal as gb
 from graphbal import ensembles
-from graphbal.engines import local_engine
-from graphbal.solvers import Newton, Problem
+from graphbal.engines import local, local_engine
+from graphbal.solvers import Newton, Problem, Solution
 from graphbal.solvers._anderson import combine, observe
 from graphbal.solvers._problem import History
 from graphbal.solvers.acceleration import accelerated, strong_preconditioner
+from graphbal.solvers.clusters import strong_clusters
 
 LARGE = ensembles.connectome_like(14_000, 1_500_000)
 
@@ -49,6 +50,34 @@ def test_a_large_connectome_is_balanced_in_sixteen_passes(p):
     thorough = gb.balance(net, tol=1e-13, solver=Newton("cg"))
     np.testing.assert_allclose(p * eq.h, p * thorough.h, rtol=0, atol=1e-8)
     assert len(eq.stats["history"]) == len(eq.stats["cost_history"])
+
+
+def test_signed_weights_are_squared_in_passing(monkeypatch):
+    weights = LARGE.weights.copy()
+    weights.data = weights.data * np.random.default_rng(0).choice([-1, 1], size=weights.nnz)
+    net = gb.SynapticNetwork(weights, LARGE.neurons, p=2)
+    by_rows = gb.balance(net.with_cost(alpha=2.0))
+    monkeypatch.setattr(local, "TILED", 10_000)
+    eq = gb.balance(net)
+    assert eq.converged
+    assert "costs" not in vars(net)
+    assert eq.total_cost == pytest.approx(by_rows.total_cost / 2, rel=1e-12)
+    assert exact_neuron_imbalance(net, eq.h) <= 1e-9
+    np.testing.assert_allclose(eq.h, by_rows.h, rtol=0, atol=1e-9)
+
+
+@pytest.mark.parametrize("power", [0.5, 2.0])
+def test_clusters_are_those_of_the_costs(power):
+    costs = random_costs(300, 3, 8.0)
+    bases = costs.copy()
+    bases.data = costs.data ** (1 / power)
+    components = np.zeros(300, dtype=int)
+    q, incoming = np.random.default_rng(1).standard_normal(300), costs.sum(axis=1)
+    solution = Solution(q, incoming, incoming, True)
+    expected = strong_clusters(Problem(costs, components, 1), solution)
+    found = strong_clusters(Problem(bases, components, 1, power=power), solution)
+    assert 1 < expected[0] < 300
+    np.testing.assert_array_equal(found[1], expected[1])
 
 
 @pytest.mark.parametrize("sigma", [0.5, 2.0, 4.0])

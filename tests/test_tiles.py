@@ -25,12 +25,16 @@ def random_matrix(n, per_row, seed, integers=np.int32):
 def matrix_of(tiles):
     """Return the entries of tiles as a sparse matrix, by what their attributes say."""
     post, pre, values = [], [], []
-    for band, strip in np.ndindex(tiles.starts.shape):
-        begin = int(tiles.starts[band, strip])
-        entries = slice(begin, begin + int(tiles.sizes[band, strip]))
-        places = tiles.places[entries].astype(np.int64)
-        post.append((places >> _tiles.SHIFT) // 2 + int(tiles.rows[band]))
-        pre.append((places & (2**_tiles.SHIFT - 1)) // 2 + (strip * tiles.width))
+    for strip, band in np.ndindex(tiles.starts.shape):
+        rows = slice(int(tiles.rows[band]), int(tiles.rows[band + 1]))
+        sizes = tiles.sizes[strip, rows].astype(int)
+        assert sorted(tiles.order[strip, rows]) == list(range(sizes.size))
+        short = np.minimum(sizes, _tiles.LONG)
+        assert (np.diff(short) <= 0).all()
+        begin = int(tiles.starts[strip, band])
+        entries = slice(begin, begin + sizes.sum())
+        post.append(np.repeat(rows.start + tiles.order[strip, rows].astype(int), sizes))
+        pre.append(strip * tiles.width + tiles.columns[entries].astype(int))
         values.append(tiles.values[entries])
     coordinates = np.concatenate(post), np.concatenate(pre)
     return sp.coo_array((np.concatenate(values), coordinates), shape=(tiles.n, tiles.n)).tocsr()
@@ -87,6 +91,36 @@ def test_of_many_neurons_tiles_are_wider():
     gathered, scattered = tiles.products(x, y)
     np.testing.assert_allclose(gathered, matrix @ x, rtol=1e-12, atol=1e-9)
     np.testing.assert_allclose(scattered, matrix.T @ y, rtol=1e-12, atol=1e-9)
+
+
+@pytest.mark.parametrize("factor", [1.0, 0.25, np.pi])
+@pytest.mark.parametrize("largest", [100.0, np.inf])
+def test_squares_are_taken_in_passing(factor, largest):
+    roots = factor * random_matrix(N, 3, 9)
+    roots.data *= np.random.default_rng(10).choice([-1, 1], size=roots.nnz)
+    squares = roots.copy()
+    squares.data = roots.data**2
+    tiles = in_tiles(roots, factor * largest, squared=True)
+    if factor == 1:
+        assert tiles.values.dtype == (np.uint16 if largest == 100 else np.float32)
+    assert (matrix_of(tiles) != abs(roots)).nnz == 0
+    x, y = np.random.default_rng(11).standard_normal((2, N))
+    gathered, scattered = tiles.products(x, y)
+    np.testing.assert_allclose(gathered, squares @ x, rtol=1e-12, atol=1e-6)
+    np.testing.assert_allclose(scattered, squares.T @ y, rtol=1e-12, atol=1e-6)
+    strong = tiles.above(np.ones(N), np.full(N, np.quantile(squares.data, 0.9)), 0.2)
+    assert strong.squared
+    assert strong.sizes.sum() == (squares.data >= np.quantile(squares.data, 0.9)).sum()
+
+
+def test_rows_of_any_length():
+    lengths = [0, 1, 2, 3, _tiles.LONG - 1, _tiles.LONG, _tiles.LONG + 1, N, 10, 0]
+    rng = np.random.default_rng(12)
+    pre = np.concatenate([np.sort(rng.choice(N, k, replace=False)) for k in lengths])
+    post = np.repeat(np.arange(len(lengths)), lengths)
+    values = rng.integers(1, 100, post.size).astype(float)
+    matrix = sp.csr_array((values, (post, pre)), shape=(N, N))
+    assert (matrix_of(in_tiles(matrix)) != matrix).nnz == 0
 
 
 @given(st.integers(1, 60), st.integers(0, 10**6), st.booleans())

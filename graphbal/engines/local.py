@@ -14,7 +14,17 @@ from scipy import sparse
 if TYPE_CHECKING:
     from graphbal.engines._tiles import Tiles
 
-__all__ = ["Engine", "State", "by_rows", "in_tiles", "local_engine", "row_blocks", "unsigned"]
+__all__ = [
+    "Engine",
+    "State",
+    "by_rows",
+    "in_tiles",
+    "local_engine",
+    "row_blocks",
+    "suits_tiles",
+    "tiled_engine",
+    "unsigned",
+]
 
 Array = NDArray[np.float64]
 Products = Callable[[Array, Array], tuple[Array, Array]]
@@ -184,10 +194,21 @@ def local_engine(costs: sparse.csr_array, largest: float = np.inf) -> Engine:
         return Engine(n, _blas_products(costs))
     if costs.nnz < SMALL:
         return Engine(n, _scipy_products(costs))
-    if n < TILED or costs.nnz < CROWDED * n:
-        return Engine(n, by_rows(costs))
-    tiles = in_tiles(costs, largest)
-    return Engine(n, tiles.products, tiles)
+    return tiled_engine(costs, largest) if suits_tiles(costs) else Engine(n, by_rows(costs))
+
+
+def suits_tiles(matrix: sparse.csr_array) -> bool:
+    """Say whether passes over this matrix are fastest in tiles."""
+    n = matrix.shape[0]
+    return n >= TILED and CROWDED * n <= matrix.nnz < DENSE_FILL * n * n
+
+
+def tiled_engine(
+    matrix: sparse.csr_array, largest: float = np.inf, squared: bool = False
+) -> Engine:
+    """Return the engine that passes in tiles over this matrix, or over its entries' squares."""
+    tiles = in_tiles(matrix, largest, squared)
+    return Engine(tiles.n, tiles.products, tiles)
 
 
 def _blas_products(costs: sparse.csr_array) -> Products:
@@ -229,11 +250,17 @@ def by_rows(costs: sparse.csr_array) -> Products:
     return products
 
 
-def in_tiles(costs: sparse.csr_array, largest: float = np.inf) -> Tiles:
-    """Return the matrix in tiles, for the price of two or three passes."""
+def in_tiles(matrix: sparse.csr_array, largest: float = np.inf, squared: bool = False) -> Tiles:
+    """Return the matrix, or its entries' squares, in tiles, for the price of two or three passes.
+
+    `largest` is the largest magnitude of its entries, where it is known.
+    """
     from graphbal.engines._tiles import tiles_of
 
-    return tiles_of(unsigned(costs.indptr), unsigned(costs.indices), costs.data, largest)
+    if not matrix.has_sorted_indices:
+        matrix = matrix.sorted_indices()
+    indptr, indices = unsigned(matrix.indptr), unsigned(matrix.indices)
+    return tiles_of(indptr, indices, matrix.data, largest, squared)
 
 
 def row_blocks(indptr: NDArray[np.integer]) -> NDArray[np.uint64]:

@@ -19,7 +19,8 @@ FEW = 2
 def clusters_of_strong_synapses(
     indptr: Index,
     indices: Index,
-    costs: Array,
+    bases: Array,
+    power: float,
     q: Array,
     incoming: Array,
     weak: float,
@@ -28,18 +29,20 @@ def clusters_of_strong_synapses(
     """Return the number and the labels of the clusters at potentials q.
 
     `weak` is relative to a cluster's scale; `fewest` is the number of connected parts. See
-    `graphbal.solvers.clusters.strong_clusters`.
+    `graphbal.solvers.clusters.strong_clusters`. Costs are powers of bases, and are
+    compared by these, as their scales are.
     """
-    n = q.size
+    n, root = q.size, 1.0 / power
+    weak = weak**root
     gain, typical, threshold = np.empty(n), np.empty(n), np.empty(n)
     largest = 0.0
     for i in range(n):
-        gain[i] = np.exp(q[i])
-        typical[i] = incoming[i] / max(indptr[i + 1] - indptr[i], 1)
+        gain[i] = np.exp(q[i] * root)
+        typical[i] = (incoming[i] / max(indptr[i + 1] - indptr[i], 1)) ** root
         largest = max(largest, typical[i])
     for i in range(n):
         threshold[i] = weak * largest
-    n_clusters, clusters = _linked(indptr, indices, costs, gain, threshold, fewest)
+    n_clusters, clusters = _linked(indptr, indices, bases, gain, threshold, fewest)
     if n_clusters == fewest:
         return n_clusters, clusters
     for i in range(n):
@@ -47,7 +50,7 @@ def clusters_of_strong_synapses(
     n_clusters = 0
     while True:
         n_before = n_clusters
-        n_clusters, clusters = _linked(indptr, indices, costs, gain, threshold, fewest)
+        n_clusters, clusters = _linked(indptr, indices, bases, gain, threshold, fewest)
         if n_clusters == n_before:
             return n_clusters, clusters
         scale = np.zeros(n_clusters)
@@ -77,7 +80,7 @@ def _join(parent: NDArray[np.int32], i: int, j: int) -> bool:
 
 @njit(parallel=True, cache=True, error_model="numpy")
 def _few_inputs(
-    indptr: Index, indices: Index, costs: Array, gain: Array, weak: Array
+    indptr: Index, indices: Index, bases: Array, gain: Array, weak: Array
 ) -> NDArray[np.int32]:
     """Return the first inputs of each neuron that are not weak, itself where there are none."""
     few = np.empty((gain.size, FEW), dtype=np.int32)
@@ -85,7 +88,7 @@ def _few_inputs(
         found = 0
         for e in range(indptr[i], indptr[i + 1]):
             j = indices[e]
-            if costs[e] * gain[j] / gain[i] >= max(weak[i], weak[j]):
+            if abs(bases[e]) * gain[j] / gain[i] >= max(weak[i], weak[j]):
                 few[i, found] = j
                 found += 1
                 if found == FEW:
@@ -96,20 +99,20 @@ def _few_inputs(
 
 @njit(cache=True, error_model="numpy")
 def _linked(
-    indptr: Index, indices: Index, costs: Array, gain: Array, weak: Array, fewest: int
+    indptr: Index, indices: Index, bases: Array, gain: Array, weak: Array, fewest: int
 ) -> tuple[int, NDArray[np.int32]]:
     """Return the number and the labels of the parts joined by synapses that are not weak.
 
-    A synapse j → i is weak if its cost is below ``weak[i]`` or ``weak[j]``. A few strong inputs a
-    neuron usually join everything, down to the `fewest` parts that there can be; only if they do
-    not, all synapses are looked at.
+    A synapse j → i is weak if its base, scaled by `gain`, is below ``weak[i]`` or ``weak[j]``. A
+    few strong inputs a neuron usually join everything, down to the `fewest` parts that there can
+    be; only if they do not, all synapses are looked at.
     """
     n = gain.size
     parent = np.empty(n, dtype=np.int32)
     for i in range(n):
         parent[i] = i
     n_parts = n
-    few = _few_inputs(indptr, indices, costs, gain, weak)
+    few = _few_inputs(indptr, indices, bases, gain, weak)
     for i in range(n):
         for k in range(FEW):
             n_parts -= _join(parent, i, few[i, k])
@@ -117,7 +120,7 @@ def _linked(
         for i in range(n):
             for e in range(indptr[i], indptr[i + 1]):
                 j = indices[e]
-                if costs[e] * gain[j] / gain[i] >= max(weak[i], weak[j]):
+                if abs(bases[e]) * gain[j] / gain[i] >= max(weak[i], weak[j]):
                     _join(parent, i, j)
     labels = np.empty(n, dtype=np.int32)
     n_labels = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Protocol
@@ -12,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from graphbal._elementwise import extremes
+from graphbal._elementwise import extremes, powers
 from graphbal.engines import Engine, local_engine
+from graphbal.engines.local import suits_tiles, tiled_engine
 
 __all__ = [
     "WIDE",
@@ -38,21 +40,23 @@ SMALLEST = math.ulp(0.0)
 
 @dataclass(frozen=True, eq=False)
 class Problem:
-    """A balancing problem that has a finite solution.
+    r"""A balancing problem that has a finite solution.
 
     Potentials are in units of log cost, ``q = p h``: balance c_ij e^{q_j − q_i}.
 
     Attributes
     ----------
-    costs : scipy.sparse.csr_array, shape (n, n)
-        Positive costs [post, pre] off the diagonal (a full matrix keeps its shape, with a diagonal
-        of zeros); every weakly connected part is strongly connected.
+    bases : scipy.sparse.csr_array, shape (n, n)
+        What costs are powers of, [post, pre], not zero off the diagonal (a full matrix keeps its
+        shape, with a diagonal of zeros); every weakly connected part is strongly connected.
     components : int array, shape (n,)
         Number of the connected part of each neuron, 0 … n_components − 1.
     n_components : int
         Number of connected parts; q is determined up to a constant in each.
     cost_range : pair of float, optional
         The smallest and the largest cost, where they are known.
+    power : float
+        Costs are \|bases\|^power; where it is 1, bases are costs and not negative.
     n, n_synapses : int
         Number of neurons and of synapses.
 
@@ -80,16 +84,22 @@ class Problem:
            [1., 0.]])
     """
 
-    costs: sparse.csr_array
+    bases: sparse.csr_array
     components: NDArray[np.integer]
     n_components: int
     cost_range: tuple[float, float] | None = None
+    power: float = 1.0
     n: int = field(init=False)
     n_synapses: int = field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "n", self.costs.shape[0])
-        object.__setattr__(self, "n_synapses", self.costs.nnz)
+        object.__setattr__(self, "n", self.bases.shape[0])
+        object.__setattr__(self, "n_synapses", self.bases.nnz)
+
+    @cached_property
+    def costs(self) -> sparse.csr_array:
+        """Costs [post, pre]."""
+        return self.bases if self.power == 1 else self._with(powers(self.bases.data, self.power))
 
     @property
     def affords_scrutiny(self) -> bool:
@@ -104,6 +114,8 @@ class Problem:
     def engine(self) -> Engine:
         """Return the edge passes over these costs."""
         largest = np.inf if self.cost_range is None else self.cost_range[1]
+        if self.power == 2 and suits_tiles(self.bases):
+            return tiled_engine(self.bases, math.sqrt(largest), squared=True)
         return local_engine(self.costs, largest)
 
     @property
@@ -118,12 +130,15 @@ class Problem:
         What counts is what neurons pass on, the largest costs in and out of each; a lone tiny
         synapse beside them does no harm.
         """
-        costs = self.costs
         if self.n_synapses == self.n**2 > 0:
-            full = costs.data.reshape(costs.shape)
+            full = self.costs.data.reshape(self.costs.shape)
             return _log_span(np.concatenate([full.max(axis=0), full.max(axis=1)])) > MODERATE_RANGE
-        if self.n_synapses == 0 or _log_span(costs.data, self.cost_range) <= MODERATE_RANGE:
+        if self.n_synapses == 0:
             return False
+        smallest, largest = self.cost_range or extremes(self.costs.data)
+        if smallest > 0 and math.log(largest) - math.log(smallest) <= MODERATE_RANGE:
+            return False
+        costs = self.costs
         outgoing = np.zeros(self.n)
         np.maximum.at(outgoing, costs.indices, costs.data)
         filled = np.diff(costs.indptr) > 0
@@ -151,15 +166,11 @@ class Problem:
 
     def endpoints(self) -> tuple[NDArray[np.intp], NDArray[np.integer]]:
         """Return the post- and the presynaptic neuron of each entry of the costs."""
-        return np.repeat(np.arange(self.n), np.diff(self.costs.indptr)), self.costs.indices
+        return np.repeat(np.arange(self.n), np.diff(self.bases.indptr)), self.bases.indices
 
     def tempered(self, exponent: float) -> Problem:
         """Return the problem with costs c_ij^exponent."""
-        costs = sparse.csr_array(
-            (self.costs.data**exponent, self.costs.indices, self.costs.indptr),
-            shape=self.costs.shape,
-        )
-        return Problem(costs, self.components, self.n_components)
+        return Problem(self.costs, self.components, self.n_components, power=exponent)
 
     def shifted(self, q: Array) -> Problem:
         """Return the problem seen from potentials q, its costs c_ij e^{q_j − q_i}.
@@ -174,19 +185,18 @@ class Problem:
             exponent -= q[post]
             values = np.exp(exponent, out=exponent)
         np.maximum(values, np.finfo(float).tiny, out=values, where=self.costs.data > 0)
-        costs = sparse.csr_array(
-            (values, self.costs.indices, self.costs.indptr), shape=self.costs.shape
-        )
-        return Problem(costs, self.components, self.n_components)
+        return Problem(self._with(values), self.components, self.n_components)
+
+    def _with(self, values: Array) -> sparse.csr_array:
+        """Return a matrix of these entries, which shares the indices and their inspection."""
+        matrix = copy(self.bases)
+        matrix.data = values
+        return matrix
 
 
-def _log_span(values: Array, known: tuple[float, float] | None = None) -> float:
-    smallest, largest = known or extremes(values)
-    if largest <= 0:
-        return 0.0
-    if smallest <= 0:
-        smallest = values[values > 0].min()
-    return math.log(largest) - math.log(smallest)
+def _log_span(values: Array) -> float:
+    positive = values[values > 0]
+    return math.log(positive.max()) - math.log(positive.min()) if positive.size else 0.0
 
 
 @dataclass(frozen=True, eq=False)

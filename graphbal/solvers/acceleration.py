@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import linalg, sparse
+from scipy import linalg
 
 from graphbal.engines import Engine, State
 from graphbal.engines.local import in_tiles
@@ -123,7 +123,7 @@ def strong_preconditioner(problem: Problem, state: State) -> Callable[[State, Ar
         return lambda state, x: x
     from graphbal.solvers._anderson import correct
 
-    strong = _strongest(problem.costs, state)
+    strong = _strongest(problem, state)
 
     def preconditioned(state: State, x: Array) -> Array:
         gathered, scattered = strong.products(state.gain * x, state.loss * x)
@@ -133,15 +133,17 @@ def strong_preconditioner(problem: Problem, state: State) -> Callable[[State, Ar
     return preconditioned
 
 
-def _strongest(costs: sparse.csr_array, state: State) -> Tiles:
+def _strongest(problem: Problem, state: State) -> Tiles:
     """Return the entries of largest c_ij / √(D_i D_j), c at the state, by a sample's quantile."""
     scale = 1 / np.sqrt(state.through)
     left, right = state.loss * scale, state.gain * scale
-    sample = np.arange(0, costs.nnz, max(costs.nnz // 20_000, 1))
-    post = np.searchsorted(costs.indptr, sample, side="right") - 1
-    strengths = costs.data[sample] * left[post] * right[costs.indices[sample]]
+    bases, m = problem.bases, problem.n_synapses
+    sample = np.arange(0, m, max(m // 20_000, 1))
+    post = np.searchsorted(bases.indptr, sample, side="right") - 1
+    costs = np.abs(bases.data[sample]) ** problem.power
+    strengths = costs * left[post] * right[bases.indices[sample]]
     enough = np.quantile(strengths, 1 - STRONG) / left
-    return (state.engine.tiles or in_tiles(costs)).above(right, enough, 2 * STRONG)
+    return (state.engine.tiles or in_tiles(problem.costs)).above(right, enough, 2 * STRONG)
 
 
 def _smallest_ritz_value(moves: NDArray[np.floating], curvatures: Array, weights: Array) -> float:

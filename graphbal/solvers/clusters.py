@@ -77,10 +77,10 @@ def strong_clusters(problem: Problem, solution: Solution) -> tuple[int, NDArray[
     q = solution.q
     if span(q) > WIDE:
         problem, q = problem.shifted(q), np.zeros(problem.n)
-    costs = problem.costs
+    bases = problem.bases
     weak = WEAK if problem.affords_scrutiny else VERY_WEAK
     return clusters_of_strong_synapses(
-        *(costs.indptr, costs.indices, costs.data, q, solution.incoming, weak),
+        *(bases.indptr, bases.indices, bases.data, problem.power, q, solution.incoming, weak),
         problem.n_components,
     )
 

@@ -185,8 +185,8 @@ def _reaches_beyond(problem: Problem, steps: int) -> bool:
     from graphbal.engines._kernels import goes_beyond
 
     first = int(np.argmax(problem.components == problem.sizes.argmax()))
-    costs, widest = problem.costs, problem.n // steps
-    return bool(goes_beyond(costs.indptr, costs.indices, first, steps, widest))
+    bases, widest = problem.bases, problem.n // steps
+    return bool(goes_beyond(bases.indptr, bases.indices, first, steps, widest))
 
 
 def _descend_compactly(
