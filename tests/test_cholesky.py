@@ -118,6 +118,73 @@ def test_the_same_seed_gives_the_same_factors():
     assert first.shares.size != other.shares.size or (first.shares != other.shares).any()
 
 
+def lattice(side):
+    """Return the conductances of a square lattice."""
+    line = sp.diags_array([1.0, 1.0], offsets=[-1, 1], shape=(side, side))
+    here = sp.eye_array(side)
+    grid = sp.coo_array(sp.kron(line, here) + sp.kron(here, line))
+    above = grid.row < grid.col
+    values = np.random.default_rng(0).lognormal(size=above.sum())
+    return graph(grid.row[above], grid.col[above], values, side**2)
+
+
+@pytest.mark.parametrize("grounded", [False, True])
+def test_parts_are_eliminated_by_themselves(monkeypatch, grounded):
+    conductances, side = lattice(30), 30
+    ground = np.random.default_rng(1).random(side**2) if grounded else None
+    monkeypatch.setattr(cholesky, "PART", 200)
+    factors = approximate_cholesky(conductances, ground)
+    n_blocks = factors.blocks.size - 1
+    assert n_blocks == 5
+    assert factors.blocks[-1] - factors.blocks[-2] < 0.4 * side**2
+    assert sorted(factors.order) == list(range(side**2))
+    block = np.empty(side**2, dtype=int)
+    block[factors.order] = np.repeat(np.arange(n_blocks), np.diff(factors.blocks))
+    of = np.repeat(block[factors.order], np.diff(factors.starts))
+    assert ((block[factors.rows] == of) | (block[factors.rows] == n_blocks - 1)).all()
+    # The call multiplies by the inverse of U D Uᵀ.
+    product = multiplied_out(factors)
+    b = np.random.default_rng(2).normal(size=side**2)
+    b -= 0.0 if grounded else b.mean()
+    np.testing.assert_allclose(product @ factors(b), b, rtol=0, atol=1e-10)
+    exact = laplacian(conductances, 0.0 if ground is None else ground)
+    spectrum = np.linalg.eigvals(np.linalg.pinv(product) @ exact).real
+    assert np.sort(spectrum)[1] > 0.2
+    assert spectrum.max() < 5
+
+
+def test_parts_are_the_same_for_any_number_of_threads(monkeypatch):
+    conductances = lattice(40)
+    monkeypatch.setattr(cholesky, "PART", 100)
+    monkeypatch.setattr(cholesky, "WIDE_BORDER", 1.0)
+    many = approximate_cholesky(conductances)
+    monkeypatch.setattr(cholesky.os, "cpu_count", lambda: 1)
+    one = approximate_cholesky(conductances)
+    for name in ("blocks", "order", "starts", "rows", "shares", "pivots", "gathered"):
+        np.testing.assert_array_equal(getattr(many, name), getattr(one, name))
+
+
+def test_factors_in_parts_are_right_on_average(monkeypatch):
+    conductances = lattice(5)
+    monkeypatch.setattr(cholesky, "PART", 8)
+    monkeypatch.setattr(cholesky, "WIDE_BORDER", 1.0)
+    exact = laplacian(conductances)
+    factors = [approximate_cholesky(conductances, seed=seed) for seed in range(4_000)]
+    assert factors[0].blocks.size == 5
+    products = np.array([multiplied_out(each) for each in factors])
+    deviation = products.std(axis=0)
+    assert deviation.max() > 0.01 * exact.max()
+    error = np.abs(products.mean(axis=0) - exact)
+    assert (error <= 4.5 * deviation / np.sqrt(len(products)) + 1e-12).all()
+
+
+def test_what_has_wide_borders_is_left_whole(monkeypatch):
+    monkeypatch.setattr(cholesky, "PART", 50)
+    conductances = random_problem(500, 3000, 1.0, 0)[0].costs
+    conductances = sp.csr_array(conductances + conductances.T)
+    assert approximate_cholesky(conductances).blocks.tolist() == [0, 500]
+
+
 @pytest.mark.parametrize("kind", ["hub", "complete", "none"])
 def test_graphs_of_extreme_degrees_are_factorised(kind):
     n = 400

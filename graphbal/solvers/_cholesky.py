@@ -2,11 +2,23 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
-from numba import njit
+from numba import njit, prange
 from numpy.typing import NDArray
 
-__all__ = ["conductances_at", "eliminate", "laplacian_product", "substitute", "symmetrised"]
+__all__ = [
+    "Graph",
+    "at_border",
+    "breadth_first",
+    "conductances_at",
+    "eliminate",
+    "graph_of",
+    "laplacian_product",
+    "substitute",
+    "symmetrised",
+]
 
 Array = NDArray[np.float64]
 Index = NDArray[np.integer]
@@ -16,37 +28,56 @@ EXACT_DEGREES = 64
 N_BUCKETS = EXACT_DEGREES + 8 * 40
 
 
+class Graph(NamedTuple):
+    """A graph that loses one neuron after the other, as lists of entries.
+
+    Edge t has the entries 2t and 2t + 1, one in the list of either end. When a neuron goes, each of
+    its edges becomes an edge between two of its neighbours, one entry staying where it is, the
+    other changing lists; or it goes too. So the graph never takes more memory than it did at first.
+
+    Attributes
+    ----------
+    weight : array, shape (m,)
+        Conductance of each edge.
+    target, following : int array, shape (2 m,)
+        The other end of each entry (−1: the edge is gone), and the next entry of its list.
+    first : int array, shape (n,)
+        First entry of each neuron.
+    degree : int array, shape (n,)
+        Number of its edges; parallel ones count until the first of them is looked at.
+    ground, reach : array, shape (n,)
+        Its conductance to ground, and that of neurons whose currents have gathered there.
+    """
+
+    weight: Array
+    target: Index
+    following: Index
+    first: Index
+    degree: Index
+    ground: Array
+    reach: Array
+
+
 @njit(cache=True, nogil=True, error_model="numpy")
-def eliminate(
+def graph_of(
     indptr: Index,
     indices: Index,
     conductances: Array,
     ground: Array,
-    seed: int,
     target: Index,
     following: Index,
-) -> tuple[Index, Index, Index, Array, Array, Array]:
-    """Eliminate one neuron after the other; see `graphbal.solvers.cholesky`.
-
-    Every neuron has a list of entries. Edge t has the entries 2t and 2t + 1, one in the list of
-    either end: `target` is the other end (−1: the edge is gone), `following` the next entry. When
-    a neuron goes, each of its edges becomes an edge between two of its neighbours, one entry
-    staying where it is, the other changing lists; or it goes too. So the graph never takes more
-    memory than it did at first. `target` and `following` are given as scratch space of two entries
-    an edge, and `ground` changes.
-
-    Returns the order of elimination and, by position in it, where its neighbours start in `rows`,
-    these, the shares of its current that go to them, the sum of its conductances, and that of the
-    neurons whose currents have gathered there.
-    """
+) -> Graph:
+    """Return the graph; `target` and `following` are given as scratch space, and `ground` too."""
     n = indptr.size - 1
     weight = np.empty(target.size // 2)
     first = np.full(n, -1, target.dtype)
-    degree = np.zeros(n, np.int64)
+    degree = np.zeros(n, np.int32)
+    reach = ground.copy()
     edge = 0
     for i in range(n):
         for e in range(indptr[i], indptr[i + 1]):
             j = indices[e]
+            reach[i] += conductances[e]
             if j > i and conductances[e] > 0.0:
                 weight[edge] = conductances[e]
                 _append(2 * edge, i, j, target, following, first)
@@ -54,30 +85,44 @@ def eliminate(
                 degree[i] += 1
                 degree[j] += 1
                 edge += 1
+    return Graph(weight, target, following, first, degree, ground, reach)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def eliminate(
+    members: Index, graph: Graph, seed: int
+) -> tuple[Index, Index, Index, Array, Array, Array]:
+    """Eliminate these neurons, one after the other; see `graphbal.solvers.cholesky`.
+
+    What is changed of the graph belongs to them and their neighbours.
+
+    Returns the order of elimination and, by position in it, where its neighbours start in `rows`,
+    these, the shares of its current that go to them, the sum of its conductances, and that of the
+    neurons whose currents have gathered there.
+    """
+    weight, target, following, first, degree, ground, reach = graph
+    n, n_members = first.size, members.size
 
     # Neurons by degree, in doubly linked lists: the last one to arrive goes first.
     head = np.full(N_BUCKETS, -1, np.int32)
-    after, before, bucket = np.empty(n, np.int32), np.empty(n, np.int32), np.empty(n, np.int32)
-    for i in range(n - 1, -1, -1):
+    after, before, bucket = np.empty(n, np.int32), np.empty(n, np.int32), np.full(n, -1, np.int32)
+    n_edges = 0
+    for i in members[::-1]:
+        n_edges += degree[i]
         bucket[i] = _bucket(degree[i])
         _insert(i, bucket[i], head, after, before)
     lowest = 0
 
-    order = np.empty(n, np.int32)
-    starts = np.zeros(n + 1, np.int64)
-    rows, shares = np.empty(edge + n, np.int32), np.empty(edge + n)
-    pivots, gathered = np.empty(n), np.empty(n)
-    reach = np.empty(n)
-    for i in range(n):
-        reach[i] = ground[i]
-        for e in range(indptr[i], indptr[i + 1]):
-            reach[i] += conductances[e]
-    slot = np.full(n, -1, np.int64)
+    order = np.empty(n_members, np.int32)
+    starts = np.zeros(n_members + 1, np.int64)
+    rows, shares = np.empty(n_edges // 2 + n_members, np.int32), np.empty(n_edges // 2 + n_members)
+    pivots, gathered = np.empty(n_members), np.empty(n_members)
+    slot = np.full(n, -1, np.int32)
     own, ranks = np.empty(0, np.int64), np.empty(0, np.int64)
     total, rests = np.empty(0), np.empty(0)
     random = np.uint64(seed)
 
-    for step in range(n):
+    for step in range(n_members):
         while head[lowest] < 0:
             lowest += 1
         i = head[lowest]
@@ -126,12 +171,47 @@ def eliminate(
         for k in range(d):
             j = rows[at + k]
             now = _bucket(degree[j])
-            if now != bucket[j]:
+            if now != bucket[j] and bucket[j] >= 0:
                 _remove(j, bucket[j], head, after, before)
                 _insert(j, now, head, after, before)
                 bucket[j] = now
                 lowest = min(lowest, now)
-    return order, starts, rows, shares, pivots, gathered
+    size = starts[n_members]  # of what has grown by leaps
+    return order, starts, rows[:size].copy(), shares[:size].copy(), pivots, gathered
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def breadth_first(indptr: Index, indices: Index) -> Index:
+    """Return all neurons, breadth first from the first one of each connected part."""
+    n = indptr.size - 1
+    queue, seen = np.empty(n, np.int32), np.zeros(n, np.bool_)
+    begin = end = 0
+    for root in range(n):
+        if seen[root]:
+            continue
+        seen[root], queue[end] = True, root
+        end += 1
+        while begin < end:
+            i = queue[begin]
+            begin += 1
+            for e in range(indptr[i], indptr[i + 1]):
+                j = indices[e]
+                if not seen[j]:
+                    seen[j], queue[end] = True, j
+                    end += 1
+    return queue
+
+
+@njit(parallel=True, cache=True, nogil=True, error_model="numpy")
+def at_border(indptr: Index, indices: Index, part: Index) -> NDArray[np.bool_]:
+    """Say which neurons have a neighbour in another part."""
+    found = np.zeros(indptr.size - 1, np.bool_)
+    for i in prange(found.size):
+        for e in range(indptr[i], indptr[i + 1]):
+            if part[indices[e]] != part[i]:
+                found[i] = True
+                break
+    return found
 
 
 @njit(cache=True, error_model="numpy")
@@ -231,19 +311,42 @@ def _remove(i, b, head, after, before):  # type: ignore[no-untyped-def]
         before[after[i]] = before[i]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(parallel=True, cache=True, nogil=True, error_model="numpy")
 def substitute(
-    order: Index, starts: Index, rows: Index, shares: Array, pivots: Array, x: Array
+    blocks: Index,
+    order: Index,
+    starts: Index,
+    rows: Index,
+    shares: Array,
+    pivots: Array,
+    x: Array,
 ) -> None:
-    """Replace x by the solution: currents run down to the last neuron, potentials come back up."""
-    n = order.size
-    for step in range(n):
+    """Replace x by the solution: currents run down to the last neuron, potentials come back up.
+
+    The steps between two of `blocks` touch none of other blocks, up to the last block.
+    """
+    last = blocks.size - 2
+    for b in prange(last):
+        _run_down(blocks[b], blocks[b + 1], order, starts, rows, shares, pivots, x)
+    _run_down(blocks[last], blocks[last + 1], order, starts, rows, shares, pivots, x)
+    _come_up(blocks[last], blocks[last + 1], order, starts, rows, shares, x)
+    for b in prange(last):
+        _come_up(blocks[b], blocks[b + 1], order, starts, rows, shares, x)
+
+
+@njit(cache=True, error_model="numpy")
+def _run_down(begin, end, order, starts, rows, shares, pivots, x):  # type: ignore[no-untyped-def]
+    for step in range(begin, end):
         i = order[step]
         current = x[i]
         for e in range(starts[step], starts[step + 1]):
             x[rows[e]] += shares[e] * current
         x[i] = current / pivots[step] if pivots[step] > 0.0 else 0.0
-    for step in range(n - 1, -1, -1):
+
+
+@njit(cache=True, error_model="numpy")
+def _come_up(begin, end, order, starts, rows, shares, x):  # type: ignore[no-untyped-def]
+    for step in range(end - 1, begin - 1, -1):
         i = order[step]
         potential = x[i]
         for e in range(starts[step], starts[step + 1]):
@@ -294,7 +397,7 @@ def symmetrised(indptr: Index, indices: Index, values: Array) -> tuple[Index, In
     return starts, columns[:k].copy(), forward[:k].copy(), backward[:k].copy()
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(parallel=True, cache=True, nogil=True, error_model="numpy")
 def conductances_at(
     starts: Index,
     columns: Index,
@@ -305,18 +408,18 @@ def conductances_at(
     conductances: Array,
 ) -> None:
     """Compute c_ij + c_ji at potentials of which gain and loss are the exponentials."""
-    for i in range(starts.size - 1):
+    for i in prange(starts.size - 1):
         for e in range(starts[i], starts[i + 1]):
             j = columns[e]
             conductances[e] = forward[e] * gain[j] * loss[i] + backward[e] * gain[i] * loss[j]
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
+@njit(parallel=True, cache=True, nogil=True, error_model="numpy")
 def laplacian_product(
     starts: Index, columns: Index, conductances: Array, ground: Array, x: Array, image: Array
 ) -> None:
     """Compute (L + S) x from differences of x, which keep digits that sums would lose."""
-    for i in range(starts.size - 1):
+    for i in prange(starts.size - 1):
         total = ground[i] * x[i]
         for e in range(starts[i], starts[i + 1]):
             total += conductances[e] * (x[i] - x[columns[e]])

@@ -16,7 +16,10 @@ References
 
 from __future__ import annotations
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from itertools import repeat
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +33,12 @@ Array = NDArray[np.float64]
 Index = NDArray[np.integer]
 
 
+# Neurons of a part that is eliminated by itself.
+PART = 50_000
+# Edges a neuron, counted from both ends, from which a graph is neither tree nor ring,
+BRANCHED = 3
+# and the share of neurons at the borders of parts from which there is little left within.
+WIDE_BORDER = 0.25
 # Shares of a conductance below this are rounding.
 ROUNDING = 1e-15
 
@@ -40,6 +49,8 @@ class ApproximateCholesky:
 
     Attributes
     ----------
+    blocks : int array, shape (n_blocks + 1,)
+        First position, in the order, of each block of neurons. Blocks touch none but the last.
     order : int array, shape (n,)
         Neurons in the order of their elimination.
     starts, rows, shares : arrays
@@ -52,6 +63,7 @@ class ApproximateCholesky:
         rounding in their balance is of this size, times that of the potentials.
     """
 
+    blocks: Index
     order: Index
     starts: Index
     rows: Index
@@ -72,7 +84,7 @@ class ApproximateCholesky:
         from graphbal.solvers._cholesky import substitute
 
         x = b.copy()
-        substitute(self.order, self.starts, self.rows, self.shares, self.pivots, x)
+        substitute(*(self.blocks, self.order, self.starts, self.rows, self.shares, self.pivots, x))
         return x
 
 
@@ -113,21 +125,54 @@ def approximate_cholesky(
     >>> (x - x[0]).tolist()
     [0.0, -0.5, -1.5]
     """
-    from graphbal.solvers._cholesky import eliminate
+    from graphbal.solvers._cholesky import eliminate, graph_of
 
     n = conductances.shape[0]
     ground = np.zeros(n) if ground is None else ground.copy()
     # Positions of entries, of which an edge has two, as the matrix has.
     index = np.int32 if conductances.nnz < 2**31 else np.int64
     target, following = np.empty((2, conductances.nnz), dtype=index)
-    order, starts, rows, shares, pivots, gathered = eliminate(
+    graph = graph_of(
         *(conductances.indptr, conductances.indices, conductances.data),
-        *(ground, seed, target, following),
+        *(ground, target, following),
     )
-    size = starts[n]  # of what has grown by leaps
+    *interiors, borders = _parts(conductances)
+    seeds = [seed + (k << 32) for k in range(len(interiors) + 1)]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        found = list(pool.map(eliminate, interiors, repeat(graph), seeds[1:]))
+    found.append(eliminate(borders, graph, seeds[0]))
+    order, starts, rows, shares, pivots, gathered = zip(*found, strict=True)
+    sizes = np.concatenate([np.diff(each) for each in starts])
     return ApproximateCholesky(
-        order, starts, rows[:size].copy(), shares[:size].copy(), pivots, gathered
+        np.cumsum([0] + [each.size for each in order]),
+        np.concatenate(order),
+        np.concatenate([[0], np.cumsum(sizes)]),
+        *(np.concatenate(each) for each in (rows, shares, pivots, gathered)),
     )
+
+
+def _parts(conductances: sparse.csr_array) -> list[Index]:
+    """Return the neurons within each part of the graph, and last those at the borders of parts.
+
+    What is within a part can be eliminated beside what is within others, and stays in a core's
+    own cache. Parts follow each other breadth first. Trees and rings are left whole: their exact
+    elimination knows no borders.
+    """
+    from graphbal.solvers._cholesky import at_border, breadth_first
+
+    n = conductances.shape[0]
+    whole = [np.arange(n, dtype=np.int32)]
+    n_parts = n // PART
+    if n_parts < 2 or conductances.nnz < BRANCHED * n:
+        return whole
+    part = np.empty(n, dtype=np.int32)
+    part[breadth_first(conductances.indptr, conductances.indices)] = np.arange(n) * n_parts // n
+    border = at_border(conductances.indptr, conductances.indices, part)
+    if np.count_nonzero(border) > WIDE_BORDER * n:
+        return whole
+    part[border] = n_parts
+    members = np.argsort(part, kind="stable").astype(np.int32)
+    return np.split(members, np.cumsum(np.bincount(part))[:-1])
 
 
 class Conductances:
