@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import statistics
 from collections.abc import Iterator
 from functools import partial
 from unittest import mock
@@ -12,7 +11,7 @@ import numpy as np
 
 import graphbal as gb
 from benchmarks.accuracy import neuron_imbalance
-from benchmarks.harness import Line, against, fresh, product_of, seconds
+from benchmarks.harness import Comparison, Line, against, beside, fresh, product_of
 from graphbal import SynapticNetwork, ensembles
 from graphbal.engines.local import by_rows, in_tiles
 from graphbal.solvers import Newton, Problem
@@ -75,43 +74,30 @@ def _preconditioner(net: SynapticNetwork) -> Line:
     engine = problem.engine()
     state = engine.at(np.zeros(net.n_neurons))
     u, apply = half_log_ratio(state), strong_preconditioner(problem, state)
-    times = [(seconds(engine.at, u)[0], seconds(apply, state, u)[0]) for _ in range(20)]
-    return Line(
-        "the preconditioner by the strongest synapses, p = 1",
-        value=statistics.median(ours / one for one, ours in times),
-        unit="passes",
-        target=None,
-        neurons=net.n_neurons,
-        synapses=net.n_synapses,
-        seconds=statistics.median(ours for _, ours in times),
-        reference_seconds=statistics.median(one for one, _ in times),
-        details={"times": times},
-    )
+    (timed,) = beside(lambda: engine.at(u), lambda: apply(state, u), repeats=20)
+    return _price("the preconditioner by the strongest synapses, p = 1", "passes", timed, net)
 
 
 def _tiles(net: SynapticNetwork) -> Iterator[Line]:
     """Compare a pass in tiles, and cutting the edges into these, with a pass by rows."""
     x, y = np.random.default_rng(0).standard_normal((2, net.n_neurons))
-    largest = net.cost_range[1]
-    passes, tiles = by_rows(net.costs), in_tiles(net.costs, largest)
-    passes(x, y), tiles.products(x, y)
-    times = [
-        (
-            seconds(passes, x, y)[0],
-            seconds(tiles.products, x, y)[0],
-            seconds(in_tiles, net.costs, largest)[0],
-        )
-        for _ in range(20)
-    ]
-    for what, at in (("a pass in tiles", 1), ("cutting into tiles", 2)):
-        yield Line(
-            f"{what}, p = 1",
-            value=statistics.median(each[at] / each[0] for each in times),
-            unit="passes by rows",
-            target=None,
-            neurons=net.n_neurons,
-            synapses=net.n_synapses,
-            seconds=statistics.median(each[at] for each in times),
-            reference_seconds=statistics.median(each[0] for each in times),
-            details={"times": times},
-        )
+    by_row, cut = by_rows(net.costs), partial(in_tiles, net.costs, net.cost_range[1])
+    tiles = cut()
+    # Several in a row, as a solver makes them: a part of what passes may still be in a cache.
+    one, made = beside(lambda: by_row(x, y), lambda: tiles.products(x, y), cut, repeats=10, calls=5)
+    yield _price("a pass in tiles, p = 1", "passes by rows", one, net)
+    yield _price("cutting into tiles, p = 1", "passes by rows", made, net)
+
+
+def _price(what: str, unit: str, timed: Comparison, net: SynapticNetwork) -> Line:
+    return Line(
+        what,
+        value=timed.ratio,
+        unit=unit,
+        target=None,
+        neurons=net.n_neurons,
+        synapses=net.n_synapses,
+        seconds=timed.seconds,
+        reference_seconds=timed.reference_seconds,
+        details=timed.details(),
+    )

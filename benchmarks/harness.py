@@ -18,7 +18,17 @@ import numpy as np
 
 from graphbal import SynapticNetwork
 
-__all__ = ["Line", "against", "child", "fresh", "machine", "product_of", "seconds"]
+__all__ = [
+    "Comparison",
+    "Line",
+    "against",
+    "beside",
+    "child",
+    "fresh",
+    "machine",
+    "product_of",
+    "seconds",
+]
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -143,6 +153,23 @@ def against(
         reference_times.append((before + after) / 2)
         before = after
     return Comparison(our_times, reference_times, result)
+
+
+def beside(
+    reference: Callable[[], Any], *others: Callable[[], Any], repeats: int, calls: int = 1
+) -> list[Comparison]:
+    """Time each of the others beside the reference, `repeats` times, after a first one of each.
+
+    A time is the shortest of so many calls in a row.
+    """
+    sides = reference, *others
+    for side in sides:
+        side()
+    times = [
+        [min(seconds(side)[0] for _ in range(calls)) for side in sides] for _ in range(repeats)
+    ]
+    first, *rest = ([*each] for each in zip(*times, strict=True))
+    return [Comparison(ours, first, None) for ours in rest]
 
 
 def fresh(net: SynapticNetwork, p: float | None = None) -> SynapticNetwork:

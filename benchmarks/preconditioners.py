@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import statistics
 import warnings
 from collections.abc import Callable, Iterator
 
@@ -11,16 +10,17 @@ import numpy as np
 from scipy import sparse
 
 import graphbal as gb
-from benchmarks.harness import Line, seconds
+from benchmarks.harness import Line, beside
 from benchmarks.sparse import attached, roads
 from graphbal import SynapticNetwork, ensembles
 from graphbal.ensembles import LogNormal
 from graphbal.errors import ConvergenceWarning
 from graphbal.solvers import Newton, Problem
 from graphbal.solvers.cholesky import Conductances, approximate_cholesky
-from graphbal.solvers.laplacian import LinearSolver, cholesky_cg, jacobi_cg
+from graphbal.solvers.laplacian import conjugate_gradients
 
 SIGMAS = (1, 3)  # standard deviations of the log costs
+ITERATIONS = 20  # of which the time is taken
 
 
 def run(quick: bool) -> Iterator[Line]:
@@ -59,33 +59,34 @@ def _prices(what: str, net: SynapticNetwork) -> Iterator[Line]:
     """Compare the factors, and an iteration with them, with an iteration with the diagonal."""
     problem = Problem(net.costs, np.zeros(net.n_neurons, dtype=np.int32), 1)
     state = problem.engine().at(np.zeros(net.n_neurons))
-    by_diagonal, by_factors = jacobi_cg(problem, 50), cholesky_cg(problem, 20)
     conductances = Conductances(net.costs).at(state)
+    factors = approximate_cholesky(conductances).blind_to()
 
-    def iteration(solve: LinearSolver) -> float:
-        taken, step = seconds(solve, state, state.incoming - state.outgoing, 0.0, 0.0)
-        return taken / step.iterations
-
-    iteration(by_diagonal), iteration(by_factors)  # compiles, factorises
-    times = [
-        (
-            iteration(by_diagonal),
-            iteration(by_factors),
-            seconds(approximate_cholesky, conductances)[0],
+    def iterate(precondition: Callable[[np.ndarray], np.ndarray]) -> None:
+        rhs, never = state.incoming - state.outgoing, 0.0
+        conjugate_gradients(
+            *(state.laplacian_product, rhs, precondition, state.through),
+            *(never, never, ITERATIONS),
         )
-        for _ in range(5)
-    ]
-    for name, at in (("an iteration with factors", 1), ("factors", 2)):
+
+    timed = beside(
+        lambda: iterate(lambda r: r / state.through),
+        lambda: iterate(factors),
+        lambda: approximate_cholesky(conductances),
+        repeats=10,
+    )
+    names = {"an iteration with factors": 1, "factors": ITERATIONS}
+    for (name, of_reference), each in zip(names.items(), timed, strict=True):
         yield Line(
             f"{what}: {name}",
-            value=statistics.median(each[at] / each[0] for each in times),
+            value=each.ratio * of_reference,
             unit="× one with the diagonal",
             target=None,
             neurons=net.n_neurons,
             synapses=net.n_synapses,
-            seconds=statistics.median(each[at] for each in times),
-            reference_seconds=statistics.median(each[0] for each in times),
-            details={"times": times},
+            seconds=each.seconds,
+            reference_seconds=each.reference_seconds / of_reference,
+            details=each.details(),
         )
 
 

@@ -34,7 +34,7 @@ Index = NDArray[np.integer]
 
 
 # Neurons of a part that is eliminated by itself.
-PART = 50_000
+PART = 40_000
 # Edges a neuron, counted from both ends, from which a graph is neither tree nor ring,
 BRANCHED = 3
 # and the share of neurons at the borders of parts from which there is little left within.
