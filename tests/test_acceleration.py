@@ -7,7 +7,7 @@ import graphbal as gb
 from graphbal import ensembles
 from graphbal.engines import local, local_engine
 from graphbal.solvers import Newton, Problem, Solution
-from graphbal.solvers._anderson import combine, observe
+from graphbal.solvers._anderson import combine, gram, observe
 from graphbal.solvers._problem import History
 from graphbal.solvers.acceleration import accelerated, strong_preconditioner
 from graphbal.solvers.clusters import strong_clusters
@@ -158,6 +158,7 @@ def test_the_vector_work_is_that_of_numpy():
     np.testing.assert_array_equal(changes[2], before - u)
     np.testing.assert_allclose(after, moves @ (weights * u), rtol=1e-12)
     assert slope == pytest.approx(moves[2] @ (weights * before), rel=1e-12)
+    np.testing.assert_allclose(gram(moves[:3], weights), moves[:3] @ (weights * moves[:3]).T)
     result = np.empty(n)
     combine(u, -1.0, factors, moves, result)
     np.testing.assert_allclose(result, u - factors @ moves[:3], rtol=0, atol=1e-14)

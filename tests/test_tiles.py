@@ -10,7 +10,7 @@ from graphbal.engines import _tiles, local, local_engine
 from graphbal.engines.local import in_tiles
 
 # Three strips of columns and several bands of rows, the last ones not full.
-N = 2 * 2**_tiles.COLUMN_BITS + 100
+N = 2 * _tiles.WIDTH + 100
 
 
 def random_matrix(n, per_row, seed, integers=np.int32):
@@ -26,15 +26,13 @@ def matrix_of(tiles):
     """Return the entries of tiles as a sparse matrix, by what their attributes say."""
     post, pre, values = [], [], []
     for strip, band in np.ndindex(tiles.starts.shape):
-        rows = slice(int(tiles.rows[band]), int(tiles.rows[band + 1]))
-        sizes = tiles.sizes[strip, rows].astype(int)
-        assert sorted(tiles.order[strip, rows]) == list(range(sizes.size))
-        short = np.minimum(sizes, _tiles.LONG)
-        assert (np.diff(short) <= 0).all()
+        rows = slice(int(tiles.begins[strip, band]), int(tiles.ends[strip, band]))
+        sizes = tiles.sizes[rows].astype(int)
+        assert (sizes > 0).all()
         begin = int(tiles.starts[strip, band])
         entries = slice(begin, begin + sizes.sum())
-        post.append(np.repeat(rows.start + tiles.order[strip, rows].astype(int), sizes))
-        pre.append(strip * tiles.width + tiles.columns[entries].astype(int))
+        post.append(np.repeat(int(tiles.rows[band]) + tiles.order[rows].astype(int), sizes))
+        pre.append(strip * _tiles.WIDTH + tiles.columns[entries].astype(int))
         values.append(tiles.values[entries])
     coordinates = np.concatenate(post), np.concatenate(pre)
     return sp.coo_array((np.concatenate(values), coordinates), shape=(tiles.n, tiles.n)).tocsr()
@@ -82,15 +80,18 @@ def test_values_are_kept_to_the_last_digit(last, kind, factor):
     assert (matrix_of(unknown) != matrix).nnz == 0
 
 
-def test_of_many_neurons_tiles_are_wider():
-    matrix = random_matrix((_tiles.MANY_STRIPS + 1) * 2**_tiles.COLUMN_BITS + 5, 2, 7)
+@pytest.mark.parametrize("per_row", [1, 30, 200])
+def test_rows_come_by_their_number_of_entries(per_row):
+    matrix = random_matrix(N, per_row, 7)
     tiles = in_tiles(matrix)
-    assert tiles.width == 2 * 2**_tiles.COLUMN_BITS
+    heights = np.diff(tiles.rows.astype(int))
+    assert heights.max() <= _tiles.MOST_ROWS
+    assert heights.min() >= _tiles.FEWEST_ROWS // 2
+    for strip, band in np.ndindex(tiles.starts.shape):
+        rows = slice(int(tiles.begins[strip, band]), int(tiles.ends[strip, band]))
+        assert len(set(tiles.order[rows])) == tiles.order[rows].size
+        assert (np.diff(tiles.sizes[rows].astype(int)) <= 0).all()
     assert (matrix_of(tiles) != matrix).nnz == 0
-    x, y = np.random.default_rng(8).standard_normal((2, tiles.n))
-    gathered, scattered = tiles.products(x, y)
-    np.testing.assert_allclose(gathered, matrix @ x, rtol=1e-12, atol=1e-9)
-    np.testing.assert_allclose(scattered, matrix.T @ y, rtol=1e-12, atol=1e-9)
 
 
 @pytest.mark.parametrize("factor", [1.0, 0.25, np.pi])
@@ -110,7 +111,9 @@ def test_squares_are_taken_in_passing(factor, largest):
     np.testing.assert_allclose(scattered, squares.T @ y, rtol=1e-12, atol=1e-6)
     strong = tiles.above(np.ones(N), np.full(N, np.quantile(squares.data, 0.9)), 0.2)
     assert strong.squared
-    assert strong.sizes.sum() == (squares.data >= np.quantile(squares.data, 0.9)).sum()
+    assert (strong.ends - strong.begins).sum() == (
+        squares.data >= np.quantile(squares.data, 0.9)
+    ).sum()
 
 
 def test_rows_of_any_length():
@@ -148,7 +151,7 @@ def test_entries_above_are_those_of_the_matrix(share):
     )
     found = in_tiles(matrix).above(right, enough, share)
     assert 0 < kept.nnz < matrix.nnz
-    assert found.sizes.sum() == kept.nnz
+    assert (found.ends - found.begins).sum() == kept.nnz
     assert (matrix_of(found) != kept.tocsr()).nnz == 0
     x, y = np.random.default_rng(5).standard_normal((2, N))
     gathered, scattered = found.products(x, y)

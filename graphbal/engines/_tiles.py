@@ -6,6 +6,7 @@ Importing this module imports Numba.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -19,12 +20,13 @@ __all__ = ["Tiles", "tiles_of"]
 Array = NDArray[np.float64]
 Places = NDArray[np.uint64]
 
-# A tile has 2^15 columns: a pair of numbers for each takes 512 KiB, a part of a core's own cache.
-COLUMN_BITS = 15
-# or, where these are more strips than can well be written to side by side, twice as many.
-MANY_STRIPS = 32
-# The most rows of a tile: its columns' numbers stay in the cache while it is filled.
-ROWS = 2048
+# A tile has 2^14 columns: a pair of numbers for each takes 256 KiB, a part of a core's own cache.
+BITS = np.uint32(14)
+WIDTH = 1 << 14
+# Its rows are so many that it has about this many entries, so that memory is read in long runs,
+ENTRIES = 1 << 16
+# but no more than have their places in the cache while they are filled, and enough of any length.
+FEWEST_ROWS, MOST_ROWS = 1 << 11, 1 << 13
 # Rows of so many entries or more are long enough not to be sorted by their number.
 LONG = 255
 # So many values have to say first in which type all might be held.
@@ -42,10 +44,8 @@ class Tiles:
     ----------
     n : int
         Rows, and columns.
-    width : int
-        Columns of a tile, a power of two.
     columns : uint16 array, shape (m,)
-        Column of each entry in its tile.
+        Column of each entry in its tile, which has `WIDTH` of them.
     values : array, shape (m,)
         Their values, in the narrowest type that holds all to the last digit: whole numbers below
         65,536 such as counts of synapses, single precision, or double.
@@ -55,57 +55,65 @@ class Tiles:
         First row of each band of tiles.
     blocks : uint64 array, shape (n_threads + 1,)
         First band of each thread; all threads have as many entries.
-    order : uint16 array, shape (n_strips, n)
-        The rows of each tile in their order, counted from the first one of the band.
-    sizes : uint32 array, shape (n_strips, n)
-        Their numbers of entries.
-    starts : uint64 array, shape (n_strips, n_bands)
-        First entry of each tile.
+    order, sizes : uint16 array
+        The rows that have entries in a tile, counted from the first one of the band, and how many.
+        There is room between those of one tile and the next.
+    begins, ends, starts : uint64 array, shape (n_strips, n_bands)
+        Where those of each tile begin and end, and its first entry.
     """
 
     n: int
-    width: int
     columns: NDArray[np.uint16]
     values: NDArray[Any]
     squared: bool
     rows: Places
     blocks: Places
     order: NDArray[np.uint16]
-    sizes: NDArray[np.uint32]
+    sizes: NDArray[np.uint16]
+    begins: Places
+    ends: Places
     starts: Places
-
-    @property
-    def _arrays(self) -> tuple[Any, ...]:
-        entries = self.columns, self.values, self.squared
-        return *entries, self.rows, self.blocks, self.order, self.sizes, self.starts, self.width
 
     def products(self, x: Array, y: Array) -> tuple[Array, Array]:
         """Return A x and Aᵀ y, in one pass over the entries."""
         gathered, scattered = np.empty(self.n), np.empty(self.n)
-        _gather_scatter(*self._arrays, x, y, gathered, scattered)
+        _gather_scatter(
+            *(self.columns, self.values, self.squared, self.rows, self.blocks),
+            *(self.order, self.sizes, self.begins, self.ends, self.starts),
+            *(x, y, self._scratch, gathered, scattered),
+        )
         return gathered, scattered
+
+    @cached_property
+    def _scratch(self) -> Array:
+        """For each thread what it scatters, and the pairs of a strip."""
+        return np.empty((self.blocks.size - 1, self.n + 2 * WIDTH))
 
     def above(self, right: Array, enough: Array, share: float) -> Tiles:
         """Return the entries with a_ij right_j ≥ enough_i; one sweep if they are no larger share.
 
-        There is room between the threads' entries where they are fewer.
+        Each is a row of its own, and there is room between the threads' entries.
         """
-        first_rows = self.rows[self.blocks[:-1]].astype(np.intp)
-        numbers = np.add.reduceat(self.sizes, first_rows, axis=1, dtype=np.int64).sum(axis=0)
-        room = np.ceil(share * numbers).astype(np.int64)
-        order, sizes = np.empty_like(self.order), np.empty_like(self.sizes)
-        starts = np.empty_like(self.starts)
+        of_block = self.starts[0, self.blocks[:-1]].astype(np.int64)
+        expected = np.ceil(share * np.diff(of_block, append=self.columns.size)).astype(np.int64)
+        begins, ends = np.empty_like(self.begins), np.empty_like(self.ends)
         while True:
-            begins = np.concatenate([[0], np.cumsum(room)]).astype(np.uint64)
-            columns = np.empty(begins[-1], dtype=self.columns.dtype)
-            values = np.empty(begins[-1], dtype=self.values.dtype)
-            new = order, sizes, starts, columns, values
-            kept = _copy_above(*self._arrays, right, enough, begins, *new)
-            if (kept <= room).all():
-                return replace(
-                    self, order=order, sizes=sizes, starts=starts, columns=columns, values=values
-                )
-            room = kept
+            # A row is copied if all of it would fit.
+            room = np.concatenate([[0], np.cumsum(expected + WIDTH)]).astype(np.uint64)
+            columns = np.empty(room[-1], dtype=self.columns.dtype)
+            values = np.empty(room[-1], dtype=self.values.dtype)
+            order = np.empty(room[-1], dtype=self.order.dtype)
+            found = _copy_above(
+                *(self.columns, self.values, self.squared, self.rows, self.blocks),
+                *(self.order, self.sizes, self.begins, self.ends, self.starts),
+                *(right, enough, room, columns, values, order, begins, ends),
+            )
+            if (found <= expected).all():
+                break
+            expected = found
+        sizes = np.ones(order.size, dtype=self.sizes.dtype)
+        entries = replace(self, columns=columns, values=values, order=order, sizes=sizes)
+        return replace(entries, begins=begins, ends=ends, starts=begins)
 
 
 def tiles_of(
@@ -120,25 +128,27 @@ def tiles_of(
     `largest` is the largest magnitude of its values, where it is known; where the entries are the
     values `squared`, signs are lost.
     """
-    n = indptr.size - 1
+    n, m = indptr.size - 1, values.size
+    n_strips = -(-n // WIDTH)
+    n_rows = int(np.clip(ENTRIES * n * n_strips // max(m, 1), FEWEST_ROWS, MOST_ROWS))
     cuts = row_blocks(indptr).astype(np.int64)
-    n_bands = -(-np.diff(cuts) // ROWS)
+    n_bands = -(-np.diff(cuts) // n_rows)
     bands = zip(cuts[:-1], cuts[1:], n_bands, strict=True)
     firsts = [np.linspace(*band, endpoint=False).astype(np.uint64) for band in bands]
     rows = np.append(np.concatenate(firsts), np.uint64(n))
     blocks = np.concatenate([[0], np.cumsum(n_bands)]).astype(np.uint64)
-    bits = COLUMN_BITS + (n >> COLUMN_BITS > MANY_STRIPS)
-    n_strips = (n >> bits) + 1
-    order = np.empty((n_strips, n), dtype=np.uint16)
-    sizes = np.empty((n_strips, n), dtype=np.uint32)
-    starts = np.empty((n_strips, rows.size - 1), dtype=np.uint64)
-    columns = np.empty(values.size, dtype=np.uint16)
-    for kind in _narrowest_kinds(values[:: max(values.size // SAMPLE, 1)], largest, squared):
-        held = np.empty(values.size, dtype=kind)
-        new = order, sizes, starts, columns, held
-        if _fill(indptr, indices, values, rows, 1 << bits, *new, kind == np.uint16, squared):
+    # A band has no more rows with entries in its tiles than entries, nor than rows in each.
+    most = np.minimum(np.diff(indptr[rows].astype(np.int64)), n_strips * np.diff(rows.astype(int)))
+    room = np.concatenate([[0], np.cumsum(most)]).astype(np.uint64)
+    order, sizes = (np.empty(room[-1], dtype=np.uint16) for _ in range(2))
+    begins, ends, starts = np.empty((3, n_strips, rows.size - 1), dtype=np.uint64)
+    columns = np.empty(m, dtype=np.uint16)
+    for kind in _narrowest_kinds(values[:: max(m // SAMPLE, 1)], largest, squared):
+        held = np.empty(m, dtype=kind)
+        new = room, order, sizes, begins, ends, starts, columns, held
+        if _fill(indptr, indices, values, rows, *new, kind == np.uint16, squared):
             break
-    return Tiles(n, 1 << bits, columns, held, squared, rows, blocks, order, sizes, starts)
+    return Tiles(n, columns, held, squared, rows, blocks, order, sizes, begins, ends, starts)
 
 
 def _narrowest_kinds(sample: Array, largest: float, squared: bool) -> list[DTypeLike]:
@@ -160,73 +170,83 @@ def _narrowest_kinds(sample: Array, largest: float, squared: bool) -> list[DType
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _sort_rows(lengths, order, sizes):  # type: ignore[no-untyped-def]
-    """Write the rows and their lengths, the longest first; from `LONG` on in no order."""
-    begins = np.zeros(LONG + 2, dtype=np.uint32)
-    for r in range(lengths.size):
-        begins[LONG - min(lengths[r], LONG) + 1] += 1
+    """Write the rows that are not empty and their lengths, the longest first; return how many.
+
+    From `LONG` on they come in no order.
+    """
+    places = np.zeros(LONG + 1, dtype=np.uint32)
+    for length in lengths:
+        if length:
+            places[LONG - min(length, LONG) + 1] += 1
     for k in range(LONG):
-        begins[k + 1] += begins[k]
+        places[k + 1] += places[k]
     for r in range(lengths.size):
         length = lengths[r]
-        k = LONG - min(length, LONG)
-        at = begins[k]
-        begins[k] = at + 1
-        order[at] = r
-        sizes[at] = length
+        if length:
+            k = LONG - min(length, LONG)
+            order[places[k]], sizes[places[k]] = r, length
+            places[k] += 1
+    return places[LONG]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _fill_band(  # type: ignore[no-untyped-def]
-    indptr, indices, values, width, first, last, order, sizes, starts, columns, held, whole, squared
-):
+    indptr, indices, values, first, last, at,
+    order, sizes, begins, ends, starts, columns, held, whole, squared,
+):  # fmt: skip
     """Put the entries of a band of rows into its tiles; say whether all values are held."""
-    n_strips = order.shape[0]
-    lengths = np.empty((n_strips, last - first), dtype=np.uint32)
-    for i in range(first, last):
-        e, end = np.uint64(indptr[i]), np.uint64(indptr[i + 1])
-        for strip in range(n_strips):
-            # As the columns are sorted, those of the strip are the first ones up to its last.
-            begin, last_column = e, np.uint32((strip + 1) * width - 1)
-            while e < end and indices[e] <= last_column:
-                e += np.uint64(1)
-            lengths[strip, i - first] = e - begin
-    places = np.empty((n_strips, last - first), dtype=np.uint64)
+    n_strips = begins.size
+    n_rows = last - first
+    # As the columns are sorted, the last entry of a row in a strip has the last word where it ends.
+    row_ends = np.zeros((n_strips, n_rows), dtype=np.uint32)
+    for r in range(n_rows):
+        begin = np.uint64(indptr[first + r])
+        for e in range(begin, np.uint64(indptr[first + r + 1])):
+            row_ends[np.uint32(indices[e]) >> BITS, r] = np.uint32(e - begin) + np.uint32(1)
+    # From here on, places less the row's entries before: where to put an entry by its number.
+    places = np.empty((n_strips, n_rows), dtype=np.uint64)
+    before, lengths = np.zeros(n_rows, dtype=np.uint32), np.empty(n_rows, dtype=np.uint32)
     place = np.uint64(indptr[first])
     for strip in range(n_strips):
-        own, own_sizes = order[strip, first:last], sizes[strip, first:last]
-        _sort_rows(lengths[strip], own, own_sizes)
-        starts[strip] = place
-        for r in range(last - first):
-            places[strip, own[r]] = place
-            place += own_sizes[r]
+        own, shift = row_ends[strip], places[strip]
+        for r in range(n_rows):
+            lengths[r] = max(own[r], before[r]) - before[r]
+        begins[strip], starts[strip] = at, place
+        at += np.uint64(_sort_rows(lengths, order[at:], sizes[at:]))
+        ends[strip] = at
+        for k in range(begins[strip], at):
+            r = order[k]
+            shift[r] = place - before[r]
+            place += np.uint64(sizes[k])
+        for r in range(n_rows):
+            before[r] += lengths[r]
     same = True
-    for i in range(first, last):
-        e = np.uint64(indptr[i])
-        for strip in range(n_strips):
-            number, place = np.uint64(lengths[strip, i - first]), places[strip, i - first]
-            first_column = np.uint32(strip * width)
-            for k in range(number):
-                value = abs(values[e + k]) if squared else values[e + k]
-                columns[place + k] = np.uint16(np.uint32(indices[e + k]) - first_column)
-                if whole:
-                    held[place + k] = np.uint16(np.int64(value))
-                else:
-                    held[place + k] = value
-                same &= np.float64(held[place + k]) == value
-            e += number
+    for r in range(n_rows):
+        begin = np.uint64(indptr[first + r])
+        for e in range(begin, np.uint64(indptr[first + r + 1])):
+            j = np.uint32(indices[e])
+            value = abs(values[e]) if squared else values[e]
+            place = places[j >> BITS, r] + (e - begin)
+            columns[place] = np.uint16(j & np.uint32(WIDTH - 1))
+            if whole:
+                held[place] = np.uint16(np.int64(value))
+            else:
+                held[place] = value
+            same &= np.float64(held[place]) == value
     return same
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy")
 def _fill(  # type: ignore[no-untyped-def]
-    indptr, indices, values, rows, width, order, sizes, starts, columns, held, whole, squared
-):
+    indptr, indices, values, rows, room,
+    order, sizes, begins, ends, starts, columns, held, whole, squared,
+):  # fmt: skip
     """Put the entries into their tiles; say whether the held values are what they were."""
     same = np.ones(rows.size - 1, dtype=np.bool_)
     for band in prange(rows.size - 1):
         same[band] = _fill_band(
-            *(indptr, indices, values, width, rows[band], rows[band + 1]),
-            *(order, sizes, starts[:, band], columns, held, whole, squared),
+            *(indptr, indices, values, rows[band], rows[band + 1], room[band], order, sizes),
+            *(begins[:, band], ends[:, band], starts[:, band], columns, held, whole, squared),
         )
     return same.all()
 
@@ -246,10 +266,7 @@ def _pass_entry(columns, values, squared, e, y, inner):  # type: ignore[no-untyp
 def _pass_tile(columns, values, squared, order, sizes, e, y, inner, gathered):  # type: ignore[no-untyped-def]
     """Gather to a tile's rows from the pairs of its columns, and scatter to these."""
     for r in range(order.size):
-        size = np.uint64(sizes[r])
-        if size == 0:  # and so are the rest
-            break
-        i = order[r]
+        i, size = order[r], np.uint64(sizes[r])
         y_i = y[i]
         # Two sums, so that an entry need not wait for the one before it.
         even, odd = 0.0, 0.0
@@ -265,8 +282,9 @@ def _pass_tile(columns, values, squared, order, sizes, e, y, inner, gathered):  
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy")
 def _gather_scatter(  # type: ignore[no-untyped-def]
-    columns, values, squared, rows, blocks, order, sizes, starts, width, x, y, gathered, scattered
-):
+    columns, values, squared, rows, blocks, order, sizes, begins, ends, starts,
+    x, y, scratch, gathered, scattered,
+):  # fmt: skip
     """Compute ``gathered = A x`` and ``scattered = Aᵀ y``; see `gather_scatter` of the rows.
 
     Each thread goes through one strip of columns after the other, with a copy of their pairs, x
@@ -274,88 +292,63 @@ def _gather_scatter(  # type: ignore[no-untyped-def]
     """
     n = x.size
     n_blocks = blocks.size - 1
-    parts = np.empty((n_blocks, n))
     for b in prange(n_blocks):
         gathered[rows[blocks[b]] : rows[blocks[b + 1]]] = 0.0
-        inner = np.empty(2 * width)
+        part, inner = scratch[b, :n], scratch[b, n:]
         for strip in range(starts.shape[0]):
-            begin = strip * width
-            n_columns = min(width, n - begin)
+            begin = strip * WIDTH
+            n_columns = min(WIDTH, n - begin)
             for j in range(n_columns):
                 inner[2 * j] = x[begin + j]
                 inner[2 * j + 1] = 0.0
             for band in range(blocks[b], blocks[b + 1]):
                 own = slice(rows[band], rows[band + 1])
+                of_tile = slice(begins[strip, band], ends[strip, band])
                 _pass_tile(
-                    *(columns, values, squared, order[strip, own], sizes[strip, own]),
+                    *(columns, values, squared, order[of_tile], sizes[of_tile]),
                     *(starts[strip, band], y[own], inner, gathered[own]),
                 )
             for j in range(n_columns):
-                parts[b, begin + j] = inner[2 * j + 1]
+                part[begin + j] = inner[2 * j + 1]
     for j in prange(n):
         total = 0.0
         for b in range(n_blocks):
-            total += parts[b, j]
+            total += scratch[b, j]
         scattered[j] = total
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy")
 def _copy_above(  # type: ignore[no-untyped-def]
-    columns, values, squared, rows, blocks, order, sizes, starts, width,
-    right, enough, begins, new_order, new_sizes, new_starts, new_columns, new_values,
+    columns, values, squared, rows, blocks, order, sizes, begins, ends, starts,
+    right, enough, room, new_columns, new_values, new_order, new_begins, new_ends,
 ):  # fmt: skip
-    """Copy the entries with ``value * right[column] >= enough[row]``, as many as fit.
+    """Copy the entries with ``value * right[column] >= enough[row]``, of the rows that surely fit.
 
-    Block b of the bands writes from ``begins[b]`` on. Returns how many there are in each.
+    Block b of the bands writes from ``room[b]`` on. Returns how many there are in each.
     """
-    numbers = np.zeros(blocks.size - 1, dtype=np.int64)
+    found = np.zeros(blocks.size - 1, dtype=np.int64)
     for b in prange(blocks.size - 1):
-        at, found = begins[b], np.empty(0, dtype=np.uint32)
-        for band in range(blocks[b], blocks[b + 1]):
-            own = slice(rows[band], rows[band + 1])
-            for strip in range(starts.shape[0]):
-                new_starts[strip, band] = at
-                size = sizes[strip, own].sum()
-                if found.size < size:
-                    found = np.empty(2 * size, dtype=np.uint32)
-                at += _copy_tile_above(
-                    *(columns, values, squared, order[strip, own], sizes[strip, own]),
-                    *(starts[strip, band], right[strip * width :], enough[own]),
-                    *(new_order[strip, own], new_sizes[strip, own]),
-                    *(new_columns[at : begins[b + 1]], new_values[at : begins[b + 1]], found),
-                )
-        numbers[b] = at - begins[b]
-    return numbers
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _copy_tile_above(  # type: ignore[no-untyped-def]
-    columns, values, squared, order, sizes, start, right, enough,
-    new_order, new_sizes, new_columns, new_values, found,
-):  # fmt: skip
-    """Copy entries of a tile, its rows in their new order, as many as fit; return their number."""
-    lengths = np.empty(order.size, dtype=np.uint32)
-    begins = np.empty(order.size, dtype=np.uint64)
-    at, e = np.uint64(0), np.uint64(start)
-    for r in range(order.size):
-        i, end = order[r], e + np.uint64(sizes[r])
-        begins[i], needed = at, enough[i]
-        for k in range(e, end):
-            value = np.float64(values[k])
-            if squared:
-                value *= value
-            # Written in any case, and written over if not kept: a branch would take longer.
-            found[at] = k - start
-            at = at + np.uint64(1) if value * right[columns[k]] >= needed else at
-        lengths[i] = np.uint32(at - begins[i])
-        e = end
-    _sort_rows(lengths, new_order, new_sizes)
-    if at <= new_columns.size:
-        to = 0
-        for r in range(order.size):
-            begin = begins[new_order[r]]
-            for k in found[begin : begin + np.uint64(new_sizes[r])]:
-                new_columns[to] = columns[start + k]
-                new_values[to] = values[start + k]
-                to += 1
-    return at
+        at = room[b]
+        for strip in range(starts.shape[0]):
+            inner = right[strip * WIDTH :]
+            for band in range(blocks[b], blocks[b + 1]):
+                outer = enough[rows[band] :]
+                new_begins[strip, band] = at
+                e = starts[strip, band]
+                for r in range(begins[strip, band], ends[strip, band]):
+                    i, end = order[r], e + np.uint64(sizes[r])
+                    needed, fits = outer[i], at + (end - e) <= room[b + 1]
+                    for k in range(e, end):
+                        value = np.float64(values[k])
+                        if squared:
+                            value *= value
+                        if fits:
+                            # Written in any case, and written over if not kept.
+                            new_columns[at] = columns[k]
+                            new_values[at] = values[k]
+                            new_order[at] = i
+                        at = at + np.uint64(1) if value * inner[columns[k]] >= needed else at
+                    e = end
+                new_ends[strip, band] = at
+        found[b] = at - room[b]
+    return found

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from graphbal.engines._kernels import CHUNK
 
-__all__ = ["combine", "correct", "observe"]
+__all__ = ["combine", "correct", "gram", "observe"]
 
 Array = NDArray[np.float64]
 
@@ -45,6 +45,30 @@ def observe(
     products = np.zeros(window + 1)
     for c in range(sums.shape[0]):
         products += sums[c]
+    return products
+
+
+@njit(parallel=True, cache=True, nogil=True, error_model="numpy", fastmath=REORDERED)
+def gram(moves: Array, weights: Array) -> Array:
+    """Return move_i · D move_j for all pairs of moves."""
+    window, n = moves.shape
+    sums = np.zeros(((n + CHUNK - 1) // CHUNK, window, window))
+    for c in prange(sums.shape[0]):
+        part = slice(np.int64(c) * CHUNK, min((np.int64(c) + 1) * CHUNK, n))
+        weight = weights[part]
+        for i in range(window):
+            one = moves[i, part]
+            for j in range(i + 1):
+                other = moves[j, part]
+                total = 0.0
+                for k in range(weight.size):
+                    total += one[k] * weight[k] * other[k]
+                sums[c, i, j] = total
+    products = np.zeros((window, window))
+    for c in range(sums.shape[0]):
+        products += sums[c]
+    for i in range(window):
+        products[i, i:] = products[i:, i]
     return products
 
 

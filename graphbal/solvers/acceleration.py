@@ -54,7 +54,7 @@ def accelerated(
     .. [1] H. Fang, Y. Saad, "Two classes of multisecant methods for nonlinear acceleration",
        Numer Linear Algebra Appl 16(3): 197-221 (2009). https://doi.org/10.1002/nla.617
     """
-    from graphbal.solvers._anderson import combine, observe
+    from graphbal.solvers._anderson import combine, gram, observe
 
     weights = state.through
     precondition = strong_preconditioner(problem, state)
@@ -85,7 +85,7 @@ def accelerated(
         slopes = products[:-1]
         imbalance = state.neuron_imbalance
         if imbalance <= tol:
-            ritz = _smallest_ritz_value(moves[:held], curvatures[:held, :held], weights)
+            ritz = _smallest_ritz_value(gram(moves[:held], weights), curvatures[:held, :held])
             if imbalance <= 10 * tol * ritz:
                 return state, imbalance / ritz
         largest.append(_largest(u))
@@ -146,9 +146,8 @@ def _strongest(problem: Problem, state: State) -> Tiles:
     return (state.engine.tiles or in_tiles(problem.costs)).above(right, enough, 2 * STRONG)
 
 
-def _smallest_ritz_value(moves: NDArray[np.floating], curvatures: Array, weights: Array) -> float:
-    """Return the smallest Ritz value of D⁻¹ L on the moves, or the least number for none."""
-    products = np.einsum("ik,jk->ij", moves, weights * moves)
+def _smallest_ritz_value(products: Array, curvatures: Array) -> float:
+    """Return the smallest Ritz value of D⁻¹ L on moves with these products with D and with L."""
     size = np.sqrt(np.maximum(products.diagonal(), SMALLEST))
     scale = np.outer(size, size)
     try:
