@@ -35,7 +35,7 @@ def run(quick: bool) -> Iterator[Line]:
                 return
             _write_table(net, ids, folder, order)
             child([BY_HAND, folder / "edges.parquet"])  # the file is in the page cache from here on
-            for how, balance, potentials, remark in WAYS:
+            for how, balance, potentials in WAYS:
                 timed = against(
                     prepare=lambda: folder,
                     ours=balance,
@@ -52,7 +52,7 @@ def run(quick: bool) -> Iterator[Line]:
                     synapses=net.n_synapses,
                     seconds=timed.seconds,
                     reference_seconds=timed.reference_seconds,
-                    remark=f"{remark(folder)}shortest times {timed.best_ratio:.3g}",
+                    remark=f"{_written(how, folder)}shortest times {timed.best_ratio:.3g}",
                     details=timed.details(),
                 )
 
@@ -88,11 +88,9 @@ def _imbalance(net: SynapticNetwork, ids: np.ndarray, potentials: Path) -> float
     return neuron_imbalance(net.weights, 2, table["potential"].loc[ids].to_numpy())
 
 
-def _nothing(folder: Path) -> str:
-    return ""
-
-
-def _remark(folder: Path) -> str:
+def _written(how: str, folder: Path) -> str:
+    if how != "all files":
+        return ""
     facts = json.loads((folder / "balanced" / "summary.json").read_text())
     written = sum(file.stat().st_size for file in (folder / "balanced").iterdir())
     return f"balance() itself {facts['seconds']:.1f} s; {written / 1e6:,.0f} MB written; "
@@ -100,6 +98,6 @@ def _remark(folder: Path) -> str:
 
 # How it is run, and where the potentials are then.
 WAYS = (
-    ("in a program", _balance_in_a_program, "potentials.csv", _nothing),
-    ("all files", _balance_from_the_command_line, "balanced/potentials.csv", _remark),
+    ("in a program", _balance_in_a_program, "potentials.csv"),
+    ("all files", _balance_from_the_command_line, "balanced/potentials.csv"),
 )
