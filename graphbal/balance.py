@@ -477,7 +477,7 @@ def _problem(
     if is_whole and not net.n_self_connections:
         are_squares = net.p == 2 and net.alpha.ndim == 0 and net.alpha == 1
         # Tiles square weights as they pass, which are held in less memory than costs.
-        lazy = are_squares and suits_tiles(net.weights)
+        lazy = are_squares and suits_tiles(net.n_neurons, net.n_synapses)
         bases, power = (net.weights, 2.0) if lazy else (net.costs, 1.0)
         return Problem(bases, components, top.n_components, net.cost_range, power), node_of, 0.0
     costs, n = net.costs, net.n_neurons

@@ -25,7 +25,7 @@ Array = NDArray[np.float64]
 
 _VERSION = 1
 # What only lives as long as a pass.
-_PASSING = ("shared-*.npy", "part-*.view-*.npy", ".*.part")
+_PASSING = ("shared-*.npy", "part-*.view-*.npy", "part-*-tile-*.npy", ".*.part")
 # Time between two records of the potentials, in units of what one takes.
 INTERVAL = 20.0
 # Steps near the equilibrium lower the cost by less than its last digits.

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -26,22 +26,37 @@ from graphbal.convert.tables import _union
 from graphbal.distributed._sources import Piece, read
 from graphbal.distributed._store import load, save, writing
 from graphbal.distributed._tasks import dealt, folded, mapped, reduced, shared
+from graphbal.engines.local import suits_tiles, unsigned
 from graphbal.errors import GraphbalError, InputError
 from graphbal.network import Intake
 
-__all__ = ["COMPILED", "STAGES", "Facts", "Part", "Partitions", "all_labels", "compiled_partitions"]
+if TYPE_CHECKING:
+    from graphbal.engines._tiles import PartTiles
+
+__all__ = [
+    "COMPILED",
+    "STAGES",
+    "Facts",
+    "Part",
+    "Partitions",
+    "all_labels",
+    "compiled_partitions",
+    "cut",
+]
 
 Array = NDArray[np.float64]
 
-# Synapses of a partition: some 15 MB. A pass returns a number per neuron from each, so that there
+# Synapses of a partition: some 30 MB. A pass returns a number per neuron from each, so that there
 # must be more synapses than neurons in it.
-_SYNAPSES = 1 << 21
+_SYNAPSES = 1 << 22
 _PER_NEURON = 4
 # Types that costs and weights are stored in where they fit exactly.
 _NARROW = (np.uint16, np.float32)
 # What a folder holds of compiled partitions, and of the way to them alone.
 STAGES = ("rows-*.npy", "bounds.npy", "part-*.json")
 COMPILED = ("labels.parquet", "part-*.npy", *STAGES)
+# What a pass reads of a partition in tiles.
+_IN_TILES = ("columns", "values", "runs", "places")
 _SMALLEST_NORMAL = np.finfo(float).tiny
 
 
@@ -66,6 +81,12 @@ class Part:
     def arrays(self, costs: str) -> tuple[int, NDArray, NDArray, NDArray]:
         """Return what kernels begin with: begin, indptr, indices, and these costs."""
         return self.begin, self.array("indptr"), self.array("indices"), self.array(costs)
+
+    def tiles(self, costs: str) -> PartTiles:
+        """Return these costs in tiles, which `cut` has written."""
+        from graphbal.engines._tiles import PartTiles
+
+        return PartTiles(*(self.array(f"{costs}-tile-{key}") for key in _IN_TILES))
 
     def save(self, **arrays: NDArray) -> dict[str, int]:
         """Write arrays; return their checksums."""
@@ -111,6 +132,11 @@ class Partitions:
         return len(self.labels)
 
     @property
+    def in_tiles(self) -> bool:
+        """Whether passes are over tiles."""
+        return suits_tiles(self.n, self.facts.synapses)
+
+    @property
     def parts(self) -> list[Part]:
         """The partitions."""
         ends = zip(self.bounds, self.bounds[1:], strict=False)
@@ -132,6 +158,21 @@ class Partitions:
         with shared(self.folder, array) as path:
             parts = dealt(self.parts)
             return reduced(folded, combine, parts, task, combine, path, *arguments)
+
+
+def cut(partitions: Partitions, costs: str) -> None:
+    """Write the partitions' costs in tiles, where passes over these are faster."""
+    if partitions.in_tiles:
+        mapped(_cut, partitions.parts, costs)
+
+
+def _cut(part: Part, costs: str) -> None:
+    from graphbal.engines._tiles import part_tiles_of
+
+    n = len(all_labels(part.folder))
+    _, indptr, indices, values = part.arrays(costs)
+    tiles = part_tiles_of(unsigned(indptr), unsigned(indices), values, n)
+    part.save(**{f"{costs}-tile-{key}": getattr(tiles, key) for key in _IN_TILES})
 
 
 def compiled_partitions(

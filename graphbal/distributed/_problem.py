@@ -12,7 +12,7 @@ from uuid import uuid4
 import numpy as np
 from numpy.typing import NDArray
 
-from graphbal.distributed._partitions import Part, Partitions
+from graphbal.distributed._partitions import Part, Partitions, cut
 from graphbal.distributed._store import load
 from graphbal.engines.local import Engine
 from graphbal.solvers._problem import MODERATE_RANGE, Problem
@@ -86,6 +86,9 @@ class PartitionedProblem:
     @property
     def bytes_per_pass(self) -> int:
         """Bytes that a pass reads of all partitions."""
+        if self.partitions.in_tiles:
+            files = self.partitions.folder.glob(f"part-*.{self.kept}-tile-*.npy")
+            return sum(file.stat().st_size for file in files)
         return sum(
             array.nbytes for part in self.partitions.parts for array in part.arrays(self.kept)[1:]
         )
@@ -112,6 +115,7 @@ class PartitionedProblem:
         if exponent != 1.0 or base.any():
             costs = f"view-{uuid4().hex}"
             self.partitions.mapped(_write_view, base, self.kept, exponent, costs)
+            cut(self.partitions, costs)
         return replace(self, costs=costs, base=base, exponent=exponent)
 
     @cached_property
@@ -145,6 +149,7 @@ def limit_problem(
     if n_components > 1:
         vanishing = sum(partitions.mapped(_write_kept, components))
         kept = "kept" if vanishing else "costs"
+    cut(partitions, kept)
     facts = partitions.facts
     n_synapses = facts.synapses - facts.self_connections - vanishing
     problem = PartitionedProblem(

@@ -26,7 +26,7 @@ __all__ = ["cluster", "dealt", "folded", "mapped", "reduced", "shared", "total"]
 # Results that are combined at once: few, so that no worker holds many.
 _FAN_IN = 4
 # Tasks that a reduction is dealt out to, for each thread.
-_PER_THREAD = 2
+_PER_THREAD = 1
 # Attempts to start a cluster; Dask gives up if a worker dies meanwhile.
 _STARTS = 5
 
@@ -44,15 +44,17 @@ def reduced(
 ) -> Any:
     """Return the results of all items combined, a few at a time, in order: a tree.
 
-    The shape of the tree depends on the number of items alone, hence so does the rounding.
+    The shape of the tree depends on the number of items alone, hence so does the rounding. Its root
+    is here: handing out another task would take longer than a few sums.
     """
     import dask
 
     level = _submitted(function, items, arguments)
     combined = dask.delayed(combine, pure=False)
-    while len(level) > 1:
+    while len(level) > _FAN_IN:
         level = [combined(level[k : k + _FAN_IN]) for k in range(0, len(level), _FAN_IN)]
-    return _computed(level)[0]
+    found = _computed(level)
+    return combine(found) if len(found) > 1 else found[0]
 
 
 def dealt(items: Sequence[Any]) -> list[Sequence[Any]]:
@@ -152,6 +154,8 @@ def cluster(
             client = Client(address)
         except (OSError, ValueError) as error:
             raise InputError(f"no Dask scheduler answers at {scheduler}") from error
+        # A pass is handed out as soon as the one before has come back, not once in 10 ms.
+        client.scheduler_comm.interval = 0.0
         with client:
             yield
 

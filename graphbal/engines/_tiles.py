@@ -129,26 +129,93 @@ def tiles_of(
     values `squared`, signs are lost.
     """
     n, m = indptr.size - 1, values.size
-    n_strips = -(-n // WIDTH)
-    n_rows = int(np.clip(ENTRIES * n * n_strips // max(m, 1), FEWEST_ROWS, MOST_ROWS))
-    cuts = row_blocks(indptr).astype(np.int64)
-    n_bands = -(-np.diff(cuts) // n_rows)
-    bands = zip(cuts[:-1], cuts[1:], n_bands, strict=True)
-    firsts = [np.linspace(*band, endpoint=False).astype(np.uint64) for band in bands]
-    rows = np.append(np.concatenate(firsts), np.uint64(n))
-    blocks = np.concatenate([[0], np.cumsum(n_bands)]).astype(np.uint64)
+    rows, blocks = _bands(indptr, row_blocks(indptr), n)
+    room, new = _empty_tiles(indptr, rows, n)
+    for kind in _narrowest_kinds(values[:: max(m // SAMPLE, 1)], largest, squared):
+        held = np.empty(m, dtype=kind)
+        if _fill(indptr, indices, values, rows, room, *new, held, kind == np.uint16, squared):
+            break
+    columns, order, sizes, begins, ends, starts = new
+    return Tiles(n, columns, held, squared, rows, blocks, order, sizes, begins, ends, starts)
+
+
+@dataclass(frozen=True, eq=False)
+class PartTiles:
+    """Rows of a matrix of n columns in tiles, as `Tiles` has them all, for one thread.
+
+    Attributes
+    ----------
+    columns, values : array, shape (m,)
+    runs : uint16 array, shape (2, …)
+        `order` and `sizes`.
+    places : uint64 array, shape (3, n_strips, n_bands)
+        `begins`, `ends` and `starts`. Bands have as many rows, about.
+    """
+
+    columns: NDArray[np.uint16]
+    values: NDArray[Any]
+    runs: NDArray[np.uint16]
+    places: Places
+
+    def gather_scatter(self, x: Array, y: Array, scattered: Array) -> Array:
+        """Return A x, and add Aᵀ y to what is scattered, in one pass over the entries."""
+        gathered, inner = np.zeros(y.size), np.empty(2 * WIDTH)
+        n_bands = self.places.shape[2]
+        rows = np.append(_first_rows(0, y.size, n_bands), np.uint64(y.size))
+        every = np.uint64(0), np.uint64(n_bands)
+        _pass_bands(
+            *(self.columns, self.values, False, rows, *every, *self.runs, *self.places),
+            *(x, y, inner, gathered, scattered),
+        )
+        return gathered
+
+
+def part_tiles_of(
+    indptr: NDArray[np.unsignedinteger],
+    indices: NDArray[np.unsignedinteger],
+    values: NDArray[Any],
+    n: int,
+) -> PartTiles:
+    """Cut rows of n columns, sorted by column, into tiles on this thread; values stay as they are.
+
+    Room for the rows of tiles that turned out to be fewer is cut off.
+    """
+    rows = _bands(indptr, np.array([0, indptr.size - 1]), n)[0]
+    room, new = _empty_tiles(indptr, rows, n)
+    held = np.empty_like(values)
+    _fill_bands(indptr, indices, values, rows, room, *new, held, False, False)
+    columns, order, sizes, begins, ends, starts = new
+    runs = np.stack([each[: ends.max(initial=0)] for each in (order, sizes)])
+    return PartTiles(columns, held, runs, np.stack([begins, ends, starts]))
+
+
+def _bands(indptr: NDArray[np.integer], cuts: NDArray[np.integer], n: int) -> tuple[Places, Places]:
+    """Return the first row of each band, and the first band from each cut on, and their ends."""
+    cuts = cuts.astype(np.int64)
+    n_rows, m = indptr.size - 1, int(indptr[-1])
+    height = ENTRIES * n_rows * -(-n // WIDTH) // max(m, 1)
+    n_bands = -(-np.diff(cuts) // int(np.clip(height, FEWEST_ROWS, MOST_ROWS)))
+    firsts = map(_first_rows, cuts[:-1], cuts[1:], n_bands)
+    rows = np.append(np.concatenate([*firsts]), np.uint64(n_rows))
+    return rows, np.concatenate([[0], np.cumsum(n_bands)]).astype(np.uint64)
+
+
+def _first_rows(begin: int, end: int, n_bands: int) -> Places:
+    return np.linspace(begin, end, n_bands, endpoint=False).astype(np.uint64)
+
+
+def _empty_tiles(
+    indptr: NDArray[np.integer], rows: Places, n: int
+) -> tuple[Places, tuple[NDArray[Any], ...]]:
+    """Return where the rows of each band's tiles begin, and what there is to fill but values."""
+    n_strips, n_bands = -(-n // WIDTH), rows.size - 1
     # A band has no more rows with entries in its tiles than entries, nor than rows in each.
     most = np.minimum(np.diff(indptr[rows].astype(np.int64)), n_strips * np.diff(rows.astype(int)))
     room = np.concatenate([[0], np.cumsum(most)]).astype(np.uint64)
+    columns = np.empty(int(indptr[-1]), dtype=np.uint16)
     order, sizes = (np.empty(room[-1], dtype=np.uint16) for _ in range(2))
-    begins, ends, starts = np.empty((3, n_strips, rows.size - 1), dtype=np.uint64)
-    columns = np.empty(m, dtype=np.uint16)
-    for kind in _narrowest_kinds(values[:: max(m // SAMPLE, 1)], largest, squared):
-        held = np.empty(m, dtype=kind)
-        new = room, order, sizes, begins, ends, starts, columns, held
-        if _fill(indptr, indices, values, rows, *new, kind == np.uint16, squared):
-            break
-    return Tiles(n, columns, held, squared, rows, blocks, order, sizes, begins, ends, starts)
+    begins, ends, starts = np.empty((3, n_strips, n_bands), dtype=np.uint64)
+    return room, (columns, order, sizes, begins, ends, starts)
 
 
 def _narrowest_kinds(sample: Array, largest: float, squared: bool) -> list[DTypeLike]:
@@ -192,7 +259,7 @@ def _sort_rows(lengths, order, sizes):  # type: ignore[no-untyped-def]
 @njit(cache=True, nogil=True, error_model="numpy")
 def _fill_band(  # type: ignore[no-untyped-def]
     indptr, indices, values, first, last, at,
-    order, sizes, begins, ends, starts, columns, held, whole, squared,
+    columns, order, sizes, begins, ends, starts, held, whole, squared,
 ):  # fmt: skip
     """Put the entries of a band of rows into its tiles; say whether all values are held."""
     n_strips = begins.size
@@ -239,16 +306,31 @@ def _fill_band(  # type: ignore[no-untyped-def]
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy")
 def _fill(  # type: ignore[no-untyped-def]
     indptr, indices, values, rows, room,
-    order, sizes, begins, ends, starts, columns, held, whole, squared,
+    columns, order, sizes, begins, ends, starts, held, whole, squared,
 ):  # fmt: skip
     """Put the entries into their tiles; say whether the held values are what they were."""
     same = np.ones(rows.size - 1, dtype=np.bool_)
     for band in prange(rows.size - 1):
         same[band] = _fill_band(
-            *(indptr, indices, values, rows[band], rows[band + 1], room[band], order, sizes),
-            *(begins[:, band], ends[:, band], starts[:, band], columns, held, whole, squared),
+            *(indptr, indices, values, rows[band], rows[band + 1], room[band], columns, order),
+            *(sizes, begins[:, band], ends[:, band], starts[:, band], held, whole, squared),
         )
     return same.all()
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _fill_bands(  # type: ignore[no-untyped-def]
+    indptr, indices, values, rows, room,
+    columns, order, sizes, begins, ends, starts, held, whole, squared,
+):  # fmt: skip
+    """Put the entries into their tiles, on this thread, rows of tiles one after the other."""
+    at = np.uint64(0)
+    for band in range(rows.size - 1):
+        _fill_band(
+            *(indptr, indices, values, rows[band], rows[band + 1], at, columns, order),
+            *(sizes, begins[:, band], ends[:, band], starts[:, band], held, whole, squared),
+        )
+        at = ends[-1, band]
 
 
 @njit(inline="always", error_model="numpy")
@@ -280,36 +362,48 @@ def _pass_tile(columns, values, squared, order, sizes, e, y, inner, gathered):  
         gathered[i] += even + odd
 
 
+@njit(cache=True, nogil=True, error_model="numpy")
+def _pass_bands(  # type: ignore[no-untyped-def]
+    columns, values, squared, rows, first, last, order, sizes, begins, ends, starts,
+    x, y, inner, gathered, scattered,
+):  # fmt: skip
+    """Add ``A x`` and ``Aᵀ y``, the rows those of some bands, to what is gathered and scattered.
+
+    One strip of columns after the other has its pairs, x and what is scattered, copied to `inner`.
+    """
+    for strip in range(starts.shape[0]):
+        begin = strip * WIDTH
+        n_columns = min(WIDTH, x.size - begin)
+        for j in range(n_columns):
+            inner[2 * j] = x[begin + j]
+            inner[2 * j + 1] = scattered[begin + j]
+        for band in range(first, last):
+            own = slice(rows[band], rows[band + 1])
+            of_tile = slice(begins[strip, band], ends[strip, band])
+            _pass_tile(
+                *(columns, values, squared, order[of_tile], sizes[of_tile]),
+                *(starts[strip, band], y[own], inner, gathered[own]),
+            )
+        for j in range(n_columns):
+            scattered[begin + j] = inner[2 * j + 1]
+
+
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy")
 def _gather_scatter(  # type: ignore[no-untyped-def]
     columns, values, squared, rows, blocks, order, sizes, begins, ends, starts,
     x, y, scratch, gathered, scattered,
 ):  # fmt: skip
-    """Compute ``gathered = A x`` and ``scattered = Aᵀ y``; see `gather_scatter` of the rows.
-
-    Each thread goes through one strip of columns after the other, with a copy of their pairs, x
-    and what is scattered to them.
-    """
+    """Compute ``gathered = A x`` and ``scattered = Aᵀ y``; see `gather_scatter` of the rows."""
     n = x.size
     n_blocks = blocks.size - 1
     for b in prange(n_blocks):
         gathered[rows[blocks[b]] : rows[blocks[b + 1]]] = 0.0
-        part, inner = scratch[b, :n], scratch[b, n:]
-        for strip in range(starts.shape[0]):
-            begin = strip * WIDTH
-            n_columns = min(WIDTH, n - begin)
-            for j in range(n_columns):
-                inner[2 * j] = x[begin + j]
-                inner[2 * j + 1] = 0.0
-            for band in range(blocks[b], blocks[b + 1]):
-                own = slice(rows[band], rows[band + 1])
-                of_tile = slice(begins[strip, band], ends[strip, band])
-                _pass_tile(
-                    *(columns, values, squared, order[of_tile], sizes[of_tile]),
-                    *(starts[strip, band], y[own], inner, gathered[own]),
-                )
-            for j in range(n_columns):
-                part[begin + j] = inner[2 * j + 1]
+        scratch[b, :n] = 0.0
+        _pass_bands(
+            *(columns, values, squared, rows, blocks[b], blocks[b + 1]),
+            *(order, sizes, begins, ends, starts),
+            *(x, y, scratch[b, n:], gathered, scratch[b, :n]),
+        )
     for j in prange(n):
         total = 0.0
         for b in range(n_blocks):

@@ -47,10 +47,11 @@ class DaskEngine(Engine):
         base: Array | float = 0.0,
     ) -> None:
         groups = dealt(partitions.parts)
+        pass_over = _products_in_tiles if partitions.in_tiles else _products
 
         def products(x: Array, y: Array) -> tuple[Array, Array]:
             with shared(partitions.folder, np.stack([x, y])) as path:
-                found = reduced(_products, _summed, groups, path, costs)
+                found = reduced(pass_over, _summed, groups, path, costs)
             return np.concatenate(found.gathered), np.array(found.scattered)
 
         super().__init__(partitions.n, products)
@@ -129,6 +130,15 @@ def _products(parts: Sequence[Part], path: Path, costs: str) -> _Products:
         rows = unsigned(indptr), unsigned(indices), values, 0, own.size
         pass_over_rows(*rows, y[begin:], pairs, own)
     return _Products(gathered, pairs[:, 1].copy())
+
+
+def _products_in_tiles(parts: Sequence[Part], path: Path, costs: str) -> _Products:
+    x, y = load(path)
+    scattered = np.zeros(x.size)
+    gathered = [
+        part.tiles(costs).gather_scatter(x, y[part.begin : part.end], scattered) for part in parts
+    ]
+    return _Products(gathered, scattered)
 
 
 def _summed(found: Sequence[_Products]) -> _Products:

@@ -194,13 +194,14 @@ def local_engine(costs: sparse.csr_array, largest: float = np.inf) -> Engine:
         return Engine(n, _blas_products(costs))
     if costs.nnz < SMALL:
         return Engine(n, _scipy_products(costs))
-    return tiled_engine(costs, largest) if suits_tiles(costs) else Engine(n, by_rows(costs))
+    if suits_tiles(n, costs.nnz):
+        return tiled_engine(costs, largest)
+    return Engine(n, by_rows(costs))
 
 
-def suits_tiles(matrix: sparse.csr_array) -> bool:
-    """Say whether passes over this matrix are fastest in tiles."""
-    n = matrix.shape[0]
-    return n >= TILED and CROWDED * n <= matrix.nnz < DENSE_FILL * n * n
+def suits_tiles(n: int, m: int) -> bool:
+    """Say whether passes over m synapses of n neurons are fastest in tiles."""
+    return n >= TILED and CROWDED * n <= m < DENSE_FILL * n * n
 
 
 def tiled_engine(

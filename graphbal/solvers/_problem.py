@@ -114,7 +114,7 @@ class Problem:
     def engine(self) -> Engine:
         """Return the edge passes over these costs."""
         largest = np.inf if self.cost_range is None else self.cost_range[1]
-        if self.power == 2 and suits_tiles(self.bases):
+        if self.power == 2 and suits_tiles(self.n, self.n_synapses):
             return tiled_engine(self.bases, math.sqrt(largest), squared=True)
         return local_engine(self.costs, largest)
 
