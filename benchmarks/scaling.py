@@ -5,7 +5,7 @@ A pass, in seconds, over m synapses of n neurons in P partitions on w workers:
     (a + a' log₂ n/n₀) m / w        each synapse a random access, dearer the more neurons there are
     + b 8 n                         potentials and sums, which each task and the driver handle
     + c P / w                       files of partitions
-    + d                             tasks, two for each worker
+    + d                             tasks, one for each worker
 
 The preparation (labels, rows, compilation, components) has the same terms but a', and a constant;
 the memory of a worker has terms in the rows that a task holds and in the neurons.
@@ -29,7 +29,7 @@ from benchmarks.partitions import ROWS, WORKERS, balanced, write_random
 __all__ = ["run"]
 
 TARGET = 0.25
-BYTES = 12  # that a pass reads a synapse: an index and a cost
+BYTES = 12  # that a pass reads a synapse, at most: a column, a cost, a part of a row
 FEW = 50_000  # n₀
 
 
@@ -55,13 +55,13 @@ FITTED = (
     Size(50_000, 2_000_000, 4),
     Size(50_000, 8_000_000, 8),
     Size(50_000, 8_000_000, 40),
-    Size(200_000, 4_000_000, 8),
+    Size(100_000, 4_000_000, 4),
+    Size(200_000, 8_000_000, 8),
     Size(200_000, 32_000_000, 4),
     Size(200_000, 12_000_000, 24),
-    Size(500_000, 8_000_000, 5),
-    Size(500_000, 16_000_000, 16),
-    Size(1_000_000, 8_000_000, 8),
-    Size(1_000_000, 20_000_000, 6),
+    Size(500_000, 16_500_000, 16),
+    Size(500_000, 32_000_000, 10),
+    Size(1_000_000, 33_000_000, 8),
 )
 PREDICTED = Size(300_000, 24_000_000, 14)
 LARGE = Size(1_000_000, 400_000_000, 100)  # that of `partitions`
@@ -207,7 +207,7 @@ def _mouse(a_pass: Model, preparation: Model, memory: Model, passes: int) -> Ite
         needed = memory(size)
         each = max(min(CORES, int(0.5 * MEMORY / needed)), 1)
         workers = min(machines * each, int(size.parts))
-        tasks = min(2 * workers, int(size.parts))
+        tasks = min(workers, int(size.parts))
         sums = 8 * size.n * (tasks if size is whole else size.parts)
         access, farther, handled, file, once = a_pass.coefficients
         steps = {

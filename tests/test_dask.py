@@ -335,8 +335,9 @@ def test_a_damaged_tile_is_named(tmp_path, monkeypatch):
     eq = gb.balance(frames.from_pandas(table(5), npartitions=2))
     path = next(eq.partitions.folder.glob("part-00000.*-tile-values.npy"))
     path.write_bytes(path.read_bytes()[:100])
-    with pytest.raises(gb.GraphbalError, match=r"tile-values\.npy: this file of a partition is dam"):
-        DaskEngine(eq.partitions, path.name.split(".")[1].split("-")[0]).at(np.zeros(200))
+    engine = DaskEngine(eq.partitions, path.name.split(".")[1].split("-")[0])
+    with pytest.raises(gb.GraphbalError, match=r"tile-values\.npy: this file of a partition is"):
+        engine.at(np.zeros(200))
 
 
 def test_the_command_writes_partitions_and_says_so(tmp_path):
