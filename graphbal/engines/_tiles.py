@@ -94,8 +94,9 @@ class Tiles:
 
         Each is a row of its own, and there is room between the threads' entries.
         """
-        of_block = self.starts[0, self.blocks[:-1]].astype(np.int64)
-        expected = np.ceil(share * np.diff(of_block, append=self.columns.size)).astype(np.int64)
+        # A block of rows may have no band at all.
+        of_block = np.append(self.starts[0], np.uint64(self.columns.size))[self.blocks]
+        expected = np.ceil(share * np.diff(of_block.astype(np.int64))).astype(np.int64)
         begins, ends = np.empty_like(self.begins), np.empty_like(self.ends)
         while True:
             # A row is copied if all of it would fit.
