@@ -13,6 +13,8 @@ Index = NDArray[np.integer]
 
 # Strong inputs of a neuron that are looked at before all others.
 FEW = 2
+# From so many neurons on, starting threads takes less time than they gain.
+MANY = 30_000
 
 
 @njit(cache=True, error_model="numpy")
@@ -78,22 +80,37 @@ def _join(parent: NDArray[np.int32], i: int, j: int) -> bool:
     return True
 
 
+@njit(cache=True, error_model="numpy")
+def _note_few(i, indptr, indices, bases, gain, weak, few):  # type: ignore[no-untyped-def]
+    """Note the first inputs of neuron i that are not weak, itself where there are none."""
+    found = 0
+    for e in range(indptr[i], indptr[i + 1]):
+        j = indices[e]
+        if abs(bases[e]) * gain[j] / gain[i] >= max(weak[i], weak[j]):
+            few[i, found] = j
+            found += 1
+            if found == FEW:
+                break
+    few[i, found:] = i
+
+
 @njit(parallel=True, cache=True, error_model="numpy")
+def _note_few_at_once(indptr, indices, bases, gain, weak, few):  # type: ignore[no-untyped-def]
+    for i in prange(gain.size):
+        _note_few(i, indptr, indices, bases, gain, weak, few)
+
+
+@njit(cache=True, error_model="numpy")
 def _few_inputs(
     indptr: Index, indices: Index, bases: Array, gain: Array, weak: Array
 ) -> NDArray[np.int32]:
     """Return the first inputs of each neuron that are not weak, itself where there are none."""
     few = np.empty((gain.size, FEW), dtype=np.int32)
-    for i in prange(gain.size):
-        found = 0
-        for e in range(indptr[i], indptr[i + 1]):
-            j = indices[e]
-            if abs(bases[e]) * gain[j] / gain[i] >= max(weak[i], weak[j]):
-                few[i, found] = j
-                found += 1
-                if found == FEW:
-                    break
-        few[i, found:] = i
+    if gain.size >= MANY:
+        _note_few_at_once(indptr, indices, bases, gain, weak, few)
+    else:
+        for i in range(gain.size):
+            _note_few(i, indptr, indices, bases, gain, weak, few)
     return few
 
 
