@@ -11,7 +11,7 @@ import numpy as np
 
 import graphbal as gb
 from benchmarks.accuracy import neuron_imbalance
-from benchmarks.harness import Comparison, Line, against, beside, fresh, product_of
+from benchmarks.harness import Line, against, beside, fresh, price, product_of
 from graphbal import SynapticNetwork, ensembles
 from graphbal.engines.local import by_rows, in_tiles
 from graphbal.solvers import Newton, Problem
@@ -75,7 +75,7 @@ def _preconditioner(net: SynapticNetwork) -> Line:
     state = engine.at(np.zeros(net.n_neurons))
     u, apply = half_log_ratio(state), strong_preconditioner(problem, state)
     (timed,) = beside(lambda: engine.at(u), lambda: apply(state, u), repeats=20)
-    return _price("the preconditioner by the strongest synapses, p = 1", "passes", timed, net)
+    return price("the preconditioner by the strongest synapses, p = 1", "passes", timed, net)
 
 
 def _tiles(net: SynapticNetwork) -> Iterator[Line]:
@@ -85,19 +85,5 @@ def _tiles(net: SynapticNetwork) -> Iterator[Line]:
     tiles = cut()
     # Several in a row, as a solver makes them: a part of what passes may still be in a cache.
     one, made = beside(lambda: by_row(x, y), lambda: tiles.products(x, y), cut, repeats=10, calls=5)
-    yield _price("a pass in tiles, p = 1", "passes by rows", one, net)
-    yield _price("cutting into tiles, p = 1", "passes by rows", made, net)
-
-
-def _price(what: str, unit: str, timed: Comparison, net: SynapticNetwork) -> Line:
-    return Line(
-        what,
-        value=timed.ratio,
-        unit=unit,
-        target=None,
-        neurons=net.n_neurons,
-        synapses=net.n_synapses,
-        seconds=timed.seconds,
-        reference_seconds=timed.reference_seconds,
-        details=timed.details(),
-    )
+    yield price("a pass in tiles, p = 1", "passes by rows", one, net)
+    yield price("cutting into tiles, p = 1", "passes by rows", made, net)

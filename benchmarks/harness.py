@@ -26,6 +26,7 @@ __all__ = [
     "child",
     "fresh",
     "machine",
+    "price",
     "product_of",
     "seconds",
 ]
@@ -170,6 +171,23 @@ def beside(
     ]
     first, *rest = ([*each] for each in zip(*times, strict=True))
     return [Comparison(ours, first, None) for ours in rest]
+
+
+def price(
+    what: str, unit: str, timed: Comparison, net: SynapticNetwork, in_reference: int = 1
+) -> Line:
+    """Return what something costs, for comparison, in units of which the reference is so many."""
+    return Line(
+        what,
+        value=timed.ratio * in_reference,
+        unit=unit,
+        target=None,
+        neurons=net.n_neurons,
+        synapses=net.n_synapses,
+        seconds=timed.seconds,
+        reference_seconds=timed.reference_seconds / in_reference,
+        details=timed.details(),
+    )
 
 
 def fresh(net: SynapticNetwork, p: float | None = None) -> SynapticNetwork:

@@ -10,7 +10,7 @@ import numpy as np
 from scipy import sparse
 
 import graphbal as gb
-from benchmarks.harness import Line, beside
+from benchmarks.harness import Line, beside, price
 from benchmarks.sparse import attached, roads
 from graphbal import SynapticNetwork, ensembles
 from graphbal.ensembles import LogNormal
@@ -77,17 +77,7 @@ def _prices(what: str, net: SynapticNetwork) -> Iterator[Line]:
     )
     names = {"an iteration with factors": 1, "factors": ITERATIONS}
     for (name, of_reference), each in zip(names.items(), timed, strict=True):
-        yield Line(
-            f"{what}: {name}",
-            value=each.ratio * of_reference,
-            unit="× one with the diagonal",
-            target=None,
-            neurons=net.n_neurons,
-            synapses=net.n_synapses,
-            seconds=each.seconds,
-            reference_seconds=each.reference_seconds / of_reference,
-            details=each.details(),
-        )
+        yield price(f"{what}: {name}", "× one with the diagonal", each, net, of_reference)
 
 
 def _networks(n: int) -> dict[str, Callable[[float], SynapticNetwork]]:

@@ -49,7 +49,8 @@ def rescaled(weights: sparse.csr_array, h: Array) -> Array:
 
     values = np.empty_like(weights.data)
 
-    def fill(first: int, last: int) -> None:
+    def fill(block: tuple[int, int]) -> None:
+        first, last = block
         part = slice(indptr[first], indptr[last])
         gain = values[part]
         differences(indptr, indices, h, first, last, gain)
@@ -58,7 +59,7 @@ def rescaled(weights: sparse.csr_array, h: Array) -> Array:
 
     starts = np.searchsorted(indptr, np.arange(0, values.size, AT_ONCE), side="right") - 1
     rows = np.append(np.unique(starts), h.size).tolist()
-    _in_threads(lambda block: fill(*block), list(pairwise(rows)))
+    _in_threads(fill, list(pairwise(rows)))
     return values
 
 

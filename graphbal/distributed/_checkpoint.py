@@ -24,7 +24,7 @@ __all__ = ["Checkpoint"]
 Array = NDArray[np.float64]
 
 _VERSION = 1
-# What only lives as long as a pass.
+# What only lives as long as a pass, or is made anew by a run that goes on.
 _PASSING = ("shared-*.npy", "part-*.view-*.npy", "part-*-tile-*.npy", ".*.part")
 # Time between two records of the potentials, in units of what one takes.
 INTERVAL = 20.0

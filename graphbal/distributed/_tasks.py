@@ -25,8 +25,6 @@ __all__ = ["cluster", "dealt", "folded", "mapped", "reduced", "shared", "total"]
 
 # Results that are combined at once: few, so that no worker holds many.
 _FAN_IN = 4
-# Tasks that a reduction is dealt out to, for each thread.
-_PER_THREAD = 1
 # Attempts to start a cluster; Dask gives up if a worker dies meanwhile.
 _STARTS = 5
 
@@ -58,11 +56,11 @@ def reduced(
 
 
 def dealt(items: Sequence[Any]) -> list[Sequence[Any]]:
-    """Divide items among tasks, in order: on a cluster two for each thread of its workers.
+    """Divide items among tasks, in order: on a cluster one for each thread of its workers.
 
     What a task returns may be a number for each neuron, so that few should be on their way at once.
     """
-    n_tasks = min(_threads() * _PER_THREAD or len(items), len(items))
+    n_tasks = min(_threads() or len(items), len(items))
     bounds = np.linspace(0, len(items), n_tasks + 1).astype(int)
     return [items[begin:end] for begin, end in pairwise(bounds)]
 

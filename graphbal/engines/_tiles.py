@@ -113,8 +113,16 @@ class Tiles:
                 break
             expected = found
         sizes = np.ones(order.size, dtype=self.sizes.dtype)
-        entries = replace(self, columns=columns, values=values, order=order, sizes=sizes)
-        return replace(entries, begins=begins, ends=ends, starts=begins)
+        return replace(
+            self,
+            columns=columns,
+            values=values,
+            order=order,
+            sizes=sizes,
+            begins=begins,
+            ends=ends,
+            starts=begins,
+        )
 
 
 def tiles_of(
