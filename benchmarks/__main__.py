@@ -17,6 +17,7 @@ from rich.table import Table
 
 from benchmarks.curves import draw
 from benchmarks.harness import Line, machine
+from graphbal.io import replacing
 
 PARTS = (
     "extremes",
@@ -57,16 +58,18 @@ def main() -> None:
     here = machine()
     console.print(", ".join(f"{name} {value}" for name, value in here.items()), soft_wrap=True)
     table = _table("smaller sizes: targets are for the full ones" if chosen.quick else None)
-    found = []
+    date, found = datetime.now(UTC), list[tuple[str, Line]]()
+    path = RESULTS / f"{date:%Y-%m-%d-%H%M%S}.json"
     for name in chosen.names or PARTS:
         for line in import_module(f"benchmarks.{name}").run(chosen.quick):
             found.append((name, line))
             table.add_row(name, *_cells(line))
             Console(stderr=True, highlight=False).print(f"{name}: {line.what}: {_value(line)}")
+        # After each part, so that an hour that is cut short is not lost.
+        _write(path, date, here | {"load_after": round(os.getloadavg()[0], 2)}, chosen.quick, found)
     console.print(table)
     held = [line.holds for _, line in found if line.holds is not None]
     console.print(f"{sum(held)} of {len(held)} targets hold")
-    path = _write(here | {"load_after": round(os.getloadavg()[0], 2)}, chosen.quick, found)
     if curves := [line for name, line in found if name == "curves"]:
         draw(curves, path)
     print(f"written: {path.relative_to(RESULTS.parent.parent).with_suffix('')}.*")
@@ -114,17 +117,17 @@ def _time(seconds: float | None) -> str:
     return f"{seconds / 1e-6:.3g} µs"
 
 
-def _write(here: dict[str, object], quick: bool, found: list[tuple[str, Line]]) -> Path:
-    now = datetime.now(UTC)
+def _write(
+    path: Path, date: datetime, here: dict[str, object], quick: bool, found: list[tuple[str, Line]]
+) -> None:
     lines = [{"part": name} | asdict(line) | {"holds": line.holds} for name, line in found]
     for line in lines:
         if not math.isfinite(line["value"]):
             line["value"] = None  # not converged; JSON has no infinity
     RESULTS.mkdir(exist_ok=True)
-    path = RESULTS / f"{now:%Y-%m-%d-%H%M%S}.json"
-    facts = {"date": f"{now:%Y-%m-%d %H:%M:%S} UTC", "machine": here, "quick": quick}
-    path.write_text(json.dumps(facts | {"lines": lines}, indent=1, default=float) + "\n")
-    return path
+    facts = {"date": f"{date:%Y-%m-%d %H:%M:%S} UTC", "machine": here, "quick": quick}
+    with replacing(path) as file:
+        file.write(json.dumps(facts | {"lines": lines}, indent=1, default=float).encode() + b"\n")
 
 
 if __name__ == "__main__":
