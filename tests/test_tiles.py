@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 from graphbal.engines import _tiles, local, local_engine
 from graphbal.engines.local import in_tiles
 
-NARROW, WIDE = 1 << _tiles.NARROWEST, 1 << _tiles.WIDEST
-# Up to three strips of columns and several bands of rows, the last ones not full.
-N = 2 * NARROW + 100
+# Three strips of columns and several bands of rows, the last ones not full.
+N = 2 * _tiles.WIDTH + 100
 
 
 def random_matrix(n, per_row, seed, integers=np.int32):
@@ -23,15 +22,9 @@ def random_matrix(n, per_row, seed, integers=np.int32):
     return matrix
 
 
-def width_of(tiles):
-    widths = [NARROW << k for k in range(3)]
-    return next(each for each in widths if -(-tiles.n // each) == tiles.starts.shape[0])
-
-
 def matrix_of(tiles):
     """Return the entries of tiles as a sparse matrix, by what their attributes say."""
     post, pre, values = [], [], []
-    width = width_of(tiles)
     for strip, band in np.ndindex(tiles.starts.shape):
         rows = slice(int(tiles.begins[strip, band]), int(tiles.ends[strip, band]))
         sizes = tiles.sizes[rows].astype(int)
@@ -39,24 +32,10 @@ def matrix_of(tiles):
         begin = int(tiles.starts[strip, band])
         entries = slice(begin, begin + sizes.sum())
         post.append(np.repeat(int(tiles.rows[band]) + tiles.order[rows].astype(int), sizes))
-        pre.append(strip * width + tiles.columns[entries].astype(int))
+        pre.append(strip * _tiles.WIDTH + tiles.columns[entries].astype(int))
         values.append(tiles.values[entries])
     coordinates = np.concatenate(post), np.concatenate(pre)
     return sp.coo_array((np.concatenate(values), coordinates), shape=(tiles.n, tiles.n)).tocsr()
-
-
-@pytest.mark.parametrize(("n", "per_row"), [(N, 9), (N, 5), (N, 2), (2 * WIDE + 1, 6), (WIDE, 1)])
-def test_tiles_are_wide_enough_for_some_entries_a_row(n, per_row):
-    matrix = random_matrix(n, per_row, 13)
-    tiles = in_tiles(matrix)
-    width = width_of(tiles)
-    assert width == WIDE or per_row * width >= 0.99 * _tiles.FEWEST_ENTRIES * n
-    assert width == NARROW or per_row * width / 2 < _tiles.FEWEST_ENTRIES * n
-    assert (matrix_of(tiles) != matrix).nnz == 0
-    x, y = np.random.default_rng(14).standard_normal((2, n))
-    gathered, scattered = tiles.products(x, y)
-    np.testing.assert_allclose(gathered, matrix @ x, rtol=1e-12, atol=1e-9)
-    np.testing.assert_allclose(scattered, matrix.T @ y, rtol=1e-12, atol=1e-9)
 
 
 @pytest.mark.parametrize("integers", [np.int32, np.int64])

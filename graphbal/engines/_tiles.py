@@ -21,9 +21,8 @@ Array = NDArray[np.float64]
 Places = NDArray[np.uint64]
 
 # A tile has 2^14 columns: a pair of numbers for each takes 256 KiB, a part of a core's own cache.
-# There are twice or four times as many where a row would else have too few entries in a tile.
-NARROWEST, WIDEST = 14, 16
-FEWEST_ENTRIES = 4
+BITS = np.uint32(14)
+WIDTH = 1 << 14
 # Its rows are so many that it has about this many entries, so that memory is read in long runs,
 ENTRIES = 1 << 16
 # but no more than have their places in the cache while they are filled, and enough of any length.
@@ -46,7 +45,7 @@ class Tiles:
     n : int
         Rows, and columns.
     columns : uint16 array, shape (m,)
-        Column of each entry in its tile.
+        Column of each entry in its tile, which has `WIDTH` of them.
     values : array, shape (m,)
         Their values, in the narrowest type that holds all to the last digit: whole numbers below
         65,536 such as counts of synapses, single precision, or double.
@@ -88,8 +87,7 @@ class Tiles:
     @cached_property
     def _scratch(self) -> Array:
         """For each thread what it scatters, and the pairs of a strip."""
-        pairs = 2 << _bits(self.n, self.starts.shape[0])
-        return np.empty((self.blocks.size - 1, self.n + pairs))
+        return np.empty((self.blocks.size - 1, self.n + 2 * WIDTH))
 
     def above(self, right: Array, enough: Array, share: float) -> Tiles:
         """Return the entries with a_ij right_j ≥ enough_i; one sweep if they are no larger share.
@@ -102,7 +100,7 @@ class Tiles:
         begins, ends = np.empty_like(self.begins), np.empty_like(self.ends)
         while True:
             # A row is copied if all of it would fit.
-            room = np.concatenate([[0], np.cumsum(expected + (1 << WIDEST))]).astype(np.uint64)
+            room = np.concatenate([[0], np.cumsum(expected + WIDTH)]).astype(np.uint64)
             columns = np.empty(room[-1], dtype=self.columns.dtype)
             values = np.empty(room[-1], dtype=self.values.dtype)
             order = np.empty(room[-1], dtype=self.order.dtype)
@@ -140,13 +138,11 @@ def tiles_of(
     values `squared`, signs are lost.
     """
     n, m = indptr.size - 1, values.size
-    bits = _narrowest(indptr, n)
-    rows, blocks = _bands(indptr, row_blocks(indptr), n, bits)
-    room, new = _empty_tiles(indptr, rows, n, bits)
+    rows, blocks = _bands(indptr, row_blocks(indptr), n)
+    room, new = _empty_tiles(indptr, rows, n)
     for kind in _narrowest_kinds(values[:: max(m // SAMPLE, 1)], largest, squared):
         held = np.empty(m, dtype=kind)
-        whole = kind == np.uint16
-        if _fill(indptr, indices, values, bits, rows, room, *new, held, whole, squared):
+        if _fill(indptr, indices, values, rows, room, *new, held, kind == np.uint16, squared):
             break
     columns, order, sizes, begins, ends, starts = new
     return Tiles(n, columns, held, squared, rows, blocks, order, sizes, begins, ends, starts)
@@ -172,8 +168,8 @@ class PartTiles:
 
     def gather_scatter(self, x: Array, y: Array, scattered: Array) -> Array:
         """Return A x, and add Aᵀ y to what is scattered, in one pass over the entries."""
-        n_strips, n_bands = self.places.shape[1:]
-        gathered, inner = np.zeros(y.size), np.empty(2 << _bits(x.size, n_strips))
+        gathered, inner = np.zeros(y.size), np.empty(2 * WIDTH)
+        n_bands = self.places.shape[2]
         rows = np.append(_first_rows(0, y.size, n_bands), np.uint64(y.size))
         every = np.uint64(0), np.uint64(n_bands)
         _pass_bands(
@@ -193,30 +189,20 @@ def part_tiles_of(
 
     Room for the rows of tiles that turned out to be fewer is cut off.
     """
-    bits = _narrowest(indptr, n)
-    rows = _bands(indptr, np.array([0, indptr.size - 1]), n, bits)[0]
-    room, new = _empty_tiles(indptr, rows, n, bits)
+    rows = _bands(indptr, np.array([0, indptr.size - 1]), n)[0]
+    room, new = _empty_tiles(indptr, rows, n)
     held = np.empty_like(values)
-    _fill_bands(indptr, indices, values, bits, rows, room, *new, held, False, False)
+    _fill_bands(indptr, indices, values, rows, room, *new, held, False, False)
     columns, order, sizes, begins, ends, starts = new
     runs = np.stack([each[: ends.max(initial=0)] for each in (order, sizes)])
     return PartTiles(columns, held, runs, np.stack([begins, ends, starts]))
 
 
-def _narrowest(indptr: NDArray[np.integer], n: int) -> np.uint32:
-    """Return the bits of a column in a tile of which rows have enough entries on average."""
-    each = indptr[-1] / max(indptr.size - 1, 1) / n
-    enough = [bits for bits in range(NARROWEST, WIDEST) if each * (1 << bits) >= FEWEST_ENTRIES]
-    return np.uint32(min(enough, default=WIDEST))
-
-
-def _bands(
-    indptr: NDArray[np.integer], cuts: NDArray[np.integer], n: int, bits: np.uint32
-) -> tuple[Places, Places]:
+def _bands(indptr: NDArray[np.integer], cuts: NDArray[np.integer], n: int) -> tuple[Places, Places]:
     """Return the first row of each band, and the first band from each cut on, and their ends."""
     cuts = cuts.astype(np.int64)
     n_rows, m = indptr.size - 1, int(indptr[-1])
-    height = ENTRIES * n_rows * _n_strips(n, bits) // max(m, 1)
+    height = ENTRIES * n_rows * -(-n // WIDTH) // max(m, 1)
     n_bands = -(-np.diff(cuts) // int(np.clip(height, FEWEST_ROWS, MOST_ROWS)))
     firsts = map(_first_rows, cuts[:-1], cuts[1:], n_bands)
     rows = np.append(np.concatenate([*firsts]), np.uint64(n_rows))
@@ -227,15 +213,11 @@ def _first_rows(begin: int, end: int, n_bands: int) -> Places:
     return np.linspace(begin, end, n_bands, endpoint=False).astype(np.uint64)
 
 
-def _n_strips(n: int, bits: np.uint32) -> int:
-    return ((n - 1) >> int(bits)) + 1
-
-
 def _empty_tiles(
-    indptr: NDArray[np.integer], rows: Places, n: int, bits: np.uint32
+    indptr: NDArray[np.integer], rows: Places, n: int
 ) -> tuple[Places, tuple[NDArray[Any], ...]]:
     """Return where the rows of each band's tiles begin, and what there is to fill but values."""
-    n_strips, n_bands = _n_strips(n, bits), rows.size - 1
+    n_strips, n_bands = -(-n // WIDTH), rows.size - 1
     # A band has no more rows with entries in its tiles than entries, nor than rows in each.
     most = np.minimum(np.diff(indptr[rows].astype(np.int64)), n_strips * np.diff(rows.astype(int)))
     room = np.concatenate([[0], np.cumsum(most)]).astype(np.uint64)
@@ -263,15 +245,6 @@ def _narrowest_kinds(sample: Array, largest: float, squared: bool) -> list[DType
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _bits(n, n_strips):  # type: ignore[no-untyped-def]
-    """Return the bits of a column in a tile, from how many strips there are of n columns."""
-    bits = NARROWEST
-    while ((n - 1) >> bits) >= n_strips:
-        bits += 1
-    return bits
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
 def _sort_rows(lengths, order, sizes):  # type: ignore[no-untyped-def]
     """Write the rows that are not empty and their lengths, the longest first; return how many.
 
@@ -294,19 +267,18 @@ def _sort_rows(lengths, order, sizes):  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _fill_band(  # type: ignore[no-untyped-def]
-    indptr, indices, values, bits, first, last, at,
+    indptr, indices, values, first, last, at,
     columns, order, sizes, begins, ends, starts, held, whole, squared,
 ):  # fmt: skip
     """Put the entries of a band of rows into its tiles; say whether all values are held."""
     n_strips = begins.size
     n_rows = last - first
-    inner = np.uint32((1 << bits) - 1)
     # As the columns are sorted, the last entry of a row in a strip has the last word where it ends.
     row_ends = np.zeros((n_strips, n_rows), dtype=np.uint32)
     for r in range(n_rows):
         begin = np.uint64(indptr[first + r])
         for e in range(begin, np.uint64(indptr[first + r + 1])):
-            row_ends[np.uint32(indices[e]) >> bits, r] = np.uint32(e - begin) + np.uint32(1)
+            row_ends[np.uint32(indices[e]) >> BITS, r] = np.uint32(e - begin) + np.uint32(1)
     # From here on, places less the row's entries before: where to put an entry by its number.
     places = np.empty((n_strips, n_rows), dtype=np.uint64)
     before, lengths = np.zeros(n_rows, dtype=np.uint32), np.empty(n_rows, dtype=np.uint32)
@@ -330,8 +302,8 @@ def _fill_band(  # type: ignore[no-untyped-def]
         for e in range(begin, np.uint64(indptr[first + r + 1])):
             j = np.uint32(indices[e])
             value = abs(values[e]) if squared else values[e]
-            place = places[j >> bits, r] + (e - begin)
-            columns[place] = np.uint16(j & inner)
+            place = places[j >> BITS, r] + (e - begin)
+            columns[place] = np.uint16(j & np.uint32(WIDTH - 1))
             if whole:
                 held[place] = np.uint16(np.int64(value))
             else:
@@ -342,32 +314,30 @@ def _fill_band(  # type: ignore[no-untyped-def]
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy")
 def _fill(  # type: ignore[no-untyped-def]
-    indptr, indices, values, bits, rows, room,
+    indptr, indices, values, rows, room,
     columns, order, sizes, begins, ends, starts, held, whole, squared,
 ):  # fmt: skip
     """Put the entries into their tiles; say whether the held values are what they were."""
     same = np.ones(rows.size - 1, dtype=np.bool_)
     for band in prange(rows.size - 1):
         same[band] = _fill_band(
-            *(indptr, indices, values, bits, rows[band], rows[band + 1], room[band]),
-            *(columns, order, sizes, begins[:, band], ends[:, band], starts[:, band]),
-            *(held, whole, squared),
+            *(indptr, indices, values, rows[band], rows[band + 1], room[band], columns, order),
+            *(sizes, begins[:, band], ends[:, band], starts[:, band], held, whole, squared),
         )
     return same.all()
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _fill_bands(  # type: ignore[no-untyped-def]
-    indptr, indices, values, bits, rows, room,
+    indptr, indices, values, rows, room,
     columns, order, sizes, begins, ends, starts, held, whole, squared,
 ):  # fmt: skip
     """Put the entries into their tiles, on this thread, rows of tiles one after the other."""
     at = np.uint64(0)
     for band in range(rows.size - 1):
         _fill_band(
-            *(indptr, indices, values, bits, rows[band], rows[band + 1], at),
-            *(columns, order, sizes, begins[:, band], ends[:, band], starts[:, band]),
-            *(held, whole, squared),
+            *(indptr, indices, values, rows[band], rows[band + 1], at, columns, order),
+            *(sizes, begins[:, band], ends[:, band], starts[:, band], held, whole, squared),
         )
         at = ends[-1, band]
 
@@ -410,10 +380,9 @@ def _pass_bands(  # type: ignore[no-untyped-def]
 
     One strip of columns after the other has its pairs, x and what is scattered, copied to `inner`.
     """
-    width = 1 << _bits(x.size, starts.shape[0])
     for strip in range(starts.shape[0]):
-        begin = strip * width
-        n_columns = min(width, x.size - begin)
+        begin = strip * WIDTH
+        n_columns = min(WIDTH, x.size - begin)
         for j in range(n_columns):
             inner[2 * j] = x[begin + j]
             inner[2 * j + 1] = scattered[begin + j]
@@ -461,11 +430,10 @@ def _copy_above(  # type: ignore[no-untyped-def]
     Block b of the bands writes from ``room[b]`` on. Returns how many there are in each.
     """
     found = np.zeros(blocks.size - 1, dtype=np.int64)
-    width = 1 << _bits(right.size, starts.shape[0])
     for b in prange(blocks.size - 1):
         at = room[b]
         for strip in range(starts.shape[0]):
-            inner = right[strip * width :]
+            inner = right[strip * WIDTH :]
             for band in range(blocks[b], blocks[b + 1]):
                 outer = enough[rows[band] :]
                 new_begins[strip, band] = at
