@@ -7,8 +7,10 @@ rows, so that the result, the order of summation included, does not depend on th
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
@@ -16,44 +18,82 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["factorize", "prepare", "sort_synapses"]
+__all__ = ["BATCH", "factorize", "prepare", "sort_synapses"]
+
+# Rows that are worth a thread of their own; each of up to 8 has a table of its own neurons.
+CHUNK = 500_000
+_THREADS = min(os.cpu_count() or 1, 8)
+# Rows of a batch.
+BATCH = CHUNK * _THREADS
 
 
-def factorize(*columns: NDArray[np.int64]) -> tuple[list[NDArray[np.int32]], NDArray[np.int64]]:
-    """Return the codes of each column and the distinct ids of all, ascending.
+def factorize(
+    batches: Iterable[Sequence[NDArray[np.int64]]], size: int
+) -> tuple[list[NDArray[np.int32]], NDArray[np.int64]]:
+    """Return the codes of each column of ids and the distinct ids of all, ascending.
 
-    ``distinct[codes] == ids``. One pass of hashing, O(m) for m ids.
+    ``distinct[codes] == ids``. The columns come in batches of rows, `size` of them altogether. One
+    pass of hashing, O(m) for m ids.
 
     Examples
     --------
     >>> import numpy as np
-    >>> factorize(np.array([720575940599457990, 7]), np.array([7, 8]))
+    >>> factorize([(np.array([720575940599457990, 7]), np.array([7, 8]))], 2)
     ([array([2, 0], dtype=int32), array([0, 1], dtype=int32)],
      array([                 7,                  8, 720575940599457990]))
     """
-    codes = [np.empty(ids.size, dtype=np.int32) for ids in columns]
-    parts = [
-        (ids[chunk], code[chunk])
-        for ids, code in zip(columns, codes, strict=True)
-        for chunk in _chunks(ids.size)
-    ]
-    found = _in_threads(lambda part: _encode(*part), parts)
-    distinct = np.unique(np.concatenate(found))
-
-    ranks = [np.searchsorted(distinct, there).astype(np.int32) for there in found]
-    _in_threads(_replace, [code for _, code in parts], ranks)
+    codes: list[NDArray[np.int32]] = []
+    found: dict[tuple[int, int], _Found] = defaultdict(_Found)  # by column and chunk
+    row = 0
+    for columns in batches:
+        codes = codes or [np.empty(size, dtype=np.int32) for _ in columns]
+        chunks = _chunks(columns[0].size)
+        jobs = [
+            (found[column, k], ids[chunk], codes[column][row:][chunk])
+            for column, ids in enumerate(columns)
+            for k, chunk in enumerate(chunks)
+        ]
+        _in_threads(lambda job: _Found.encode(*job), jobs)
+        row += columns[0].size
+    there = [each.ids() for each in found.values()]
+    distinct = np.unique(np.concatenate(there))
+    _in_threads(lambda each, ids: each.rank(np.searchsorted(distinct, ids)), found.values(), there)
     return codes, distinct
 
 
+@dataclass
+class _Found:
+    """The ids found in the same chunk of each batch, and where their codes are."""
+
+    table: NDArray[np.int64] = field(default_factory=lambda: np.full((1 << 14, 2), -1))
+    count: int = 0
+    written: list[NDArray[np.int32]] = field(default_factory=list)
+
+    def encode(self, ids: NDArray[np.int64], codes: NDArray[np.int32]) -> None:
+        """Write the order of first appearance of each id to codes."""
+        self.table, self.count = _encode(ids, codes, self.table, self.count)
+        self.written.append(codes)
+
+    def ids(self) -> NDArray[np.int64]:
+        """Return the ids by code."""
+        return _ids(self.table, self.count)
+
+    def rank(self, ranks: NDArray[np.integer]) -> None:
+        """Replace each code that was written by the rank of its id."""
+        for codes in self.written:
+            _replace(codes, ranks.astype(np.int32))
+
+
 def sort_synapses(
-    post: NDArray[np.int32], pre: NDArray[np.int32], weights: NDArray[np.float64], n: int
+    post: NDArray[np.int32], pre: NDArray[np.int32], weights: NDArray[np.floating], n: int
 ) -> tuple[NDArray[np.float64], NDArray[np.int32], NDArray[np.integer], int, int]:
     """Return the CSR arrays (data, indices, indptr) of n neurons, and what was merged or dropped.
 
     Two stable counting sorts, by presynaptic, then by postsynaptic neuron, then one pass that sums
     repeated pairs and drops zeros: O(m + n) time. What is sorted are records of the other neuron
     and the weight: in 8 bytes if single precision holds all weights exactly, as it does counts,
-    else in 16. At most two records per synapse besides the arguments.
+    else in 16. At most two records per synapse besides the arguments; sums take the place of
+    records of 8 bytes.
 
     Returns
     -------
@@ -71,7 +111,9 @@ def sort_synapses(
     """
     by_pre, records = _sorted_by_pre(pre, post, _bits(weights), n)
     by_post, records = _sorted_by_post(records, by_pre)
-    data, indices = np.empty(len(records)), np.empty(len(records), dtype=np.int32)
+    narrow = records.shape[1] == 1
+    data = records.view(np.float64)[:, 0] if narrow else np.empty(len(records))
+    indices = np.empty(len(records), dtype=np.int32)
     indptr = np.zeros(n + 1, dtype=np.int64)
     ranges = _ranges(by_post)
     found = _in_threads(lambda rows: _merge(records, by_post, *rows, data, indices, indptr), ranges)
@@ -95,15 +137,15 @@ def prepare() -> None:
     """Load the compiled functions from their cache, which takes as long as millions of rows do."""
     none, ids = np.empty(0, dtype=np.int32), np.empty(0, dtype=np.int64)
     ids.flags.writeable = False  # as in a column of Arrow
-    factorize(ids, ids)
-    sort_synapses(none, none, np.empty(0), 1)
+    factorize([(ids, ids)], 0)
+    sort_synapses(none, none, np.empty(0, dtype=np.float32), 1)
 
 
-def _bits(weights: NDArray[np.float64]) -> NDArray[np.unsignedinteger]:
+def _bits(weights: NDArray[np.floating]) -> NDArray[np.unsignedinteger]:
     """Return the bits of the weights, in single precision if that is exact for all of them."""
     with np.errstate(over="ignore"):
-        single = weights.astype(np.float32)
-    exact = np.array_equal(single, weights)
+        single = weights.astype(np.float32, copy=False)
+    exact = single is weights or np.array_equal(single, weights)
     return single.view(np.uint32) if exact else weights.view(np.uint64)
 
 
@@ -151,8 +193,7 @@ def _places(counts: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.in
 
 
 def _chunks(size: int) -> list[slice]:
-    # Each chunk keeps a table of its own neurons: no more chunks than cores, none of them small.
-    number = max(1, min(os.cpu_count() or 1, 8, size // 500_000))
+    number = max(1, min(_THREADS, size // CHUNK))
     bounds = np.linspace(0, size, number + 1).astype(int).tolist()
     return [slice(*pair) for pair in pairwise(bounds)]
 
@@ -170,11 +211,11 @@ def _in_threads(function: Callable, *arguments: Iterable[Any]) -> list[Any]:
 
 
 @njit(nogil=True, cache=True)
-def _encode(ids, codes):  # type: ignore[no-untyped-def]
-    """Write the order of first appearance of each id to codes; return the distinct ids."""
-    # Ids and codes side by side, so that one look finds both; a code below 0 is an empty place.
-    table = np.full((1 << 14, 2), -1)
-    count = 0
+def _encode(ids, codes, table, count):  # type: ignore[no-untyped-def]
+    """Write the order of first appearance of each id to codes; return the table and its count.
+
+    Ids and codes are side by side, so that one look finds both; a code below 0 is an empty place.
+    """
     previous, code = np.int64(0), np.int64(-1)
     for k in range(ids.size):
         x = ids[k]
@@ -196,6 +237,12 @@ def _encode(ids, codes):  # type: ignore[no-untyped-def]
             at = (at + 1) & (table.shape[0] - 1)
         codes[k] = code
         previous = x
+    return table, count
+
+
+@njit(nogil=True, cache=True)
+def _ids(table, count):  # type: ignore[no-untyped-def]
+    """Return the ids of a table by code."""
     distinct = np.empty(count, np.int64)
     for at in range(table.shape[0]):
         if table[at, 1] >= 0:
@@ -274,7 +321,8 @@ def _exchange(records, bounds, first, last, starts, exchanged):  # type: ignore[
 def _merge(records, bounds, first, last, data, indices, indptr):  # type: ignore[no-untyped-def]
     """Sum repeated entries and drop zeros; return the numbers of entries kept, repeated, zeros.
 
-    Rows first to last are packed from where the first one begins; indptr counts from there.
+    Rows first to last are packed from where the first one begins; indptr counts from there. The
+    data may lie over records of 8 bytes, as a row's sum comes no later than the row.
     """
     narrow = records.shape[1] == 1
     begin = bounds[first]

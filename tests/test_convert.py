@@ -374,7 +374,7 @@ def test_the_network_gives_its_own_edges_back():
 )
 def test_the_compiled_way_agrees_with_scipy(order, monkeypatch):
     """Exactly: integer weights sum exactly in any order; rows, sums and labels must agree."""
-    monkeypatch.setattr("graphbal.convert.tables._COMPILED_FROM", 1)
+    monkeypatch.setattr("graphbal.convert.tables.COMPILED_FROM", 1)
     rng = np.random.default_rng(1)
     n, m = (3, 1_200_000) if order == "few neurons" else (40_000, 1_200_000)
     ids = np.sort(rng.integers(-(2**62), 2**62, n))
@@ -403,7 +403,7 @@ def test_the_compiled_way_agrees_with_scipy(order, monkeypatch):
 
 @pytest.mark.parametrize("unit", [1.0, 0.5, 0.1, 1e-300, 1e300])
 def test_weights_of_any_precision_are_kept_to_the_last_bit(unit, monkeypatch):
-    monkeypatch.setattr("graphbal.convert.tables._COMPILED_FROM", 1)
+    monkeypatch.setattr("graphbal.convert.tables.COMPILED_FROM", 1)
     rng = np.random.default_rng(2)
     n, m = 500, 40_000
     post, pre = np.divmod(rng.permutation(n * n)[:m], n)
@@ -416,6 +416,19 @@ def test_weights_of_any_precision_are_kept_to_the_last_bit(unit, monkeypatch):
     again = pd.concat([table(pre, post, weight), table(pre, post, -weight)])
     nothing = from_edges(again, neurons=range(n))
     assert (nothing.n_synapses, nothing.intake.zeros) == (0, m)
+
+
+def test_long_tables_name_the_row_and_the_neuron(monkeypatch):
+    monkeypatch.setattr("graphbal.convert.tables.COMPILED_FROM", 1)
+    monkeypatch.setattr("graphbal.assembly.BATCH", 4)
+    frame = table(range(10), range(1, 11), 1.0)
+    with pytest.raises(InputError, match=r"row 7 of the column 'pre' holds .*6.*not among"):
+        from_edges(frame, neurons=[*range(6), *range(7, 11)])
+    frame.loc[8, "weight"] = np.nan
+    with pytest.raises(InputError, match="row 9 of the column 'weight' holds nan"):
+        from_edges(frame)
+    with pytest.raises(InputError, match="given twice"):
+        from_edges(frame, neurons=[*range(11), 3])
 
 
 # ---------------------------------------------------------------------- as_network

@@ -375,6 +375,73 @@ def test_a_bad_binary_table_names_the_row_or_column(extension, change, words, tm
         read_network(tmp_path / f"net.{extension}")
 
 
+@pytest.fixture
+def in_batches(monkeypatch):
+    """Let short tables be read as long ones are, seven rows at a time."""
+    monkeypatch.setattr("graphbal.io.tables.COMPILED_FROM", 1)
+    monkeypatch.setattr("graphbal.convert.tables.COMPILED_FROM", 1)
+    monkeypatch.setattr("graphbal.assembly.BATCH", 7)
+    monkeypatch.setattr("graphbal.assembly.CHUNK", 3)
+
+
+@pytest.mark.parametrize("kind", ["int64", "int32", "uint64", "int16 and int64"])
+@pytest.mark.parametrize("weight", ["counts", "reals from row 30 on", "large integers", None])
+def test_a_long_parquet_table_is_read_in_batches(kind, weight, in_batches, tmp_path):
+    rng = np.random.default_rng(3)
+    pre, post = rng.integers(1, 20, (2, 50))
+    if kind == "uint64":
+        pre, post = (ids.astype(np.uint64) + np.uint64(2**63 - 9) for ids in (pre, post))
+    kinds = kind.split(" and ")
+    frame = pd.DataFrame({"pre": pre.astype(kinds[0]), "post": post.astype(kinds[-1])})
+    if weight:
+        frame["weight"] = rng.integers(1, 1000, 50)
+    if weight == "reals from row 30 on":
+        frame["weight"] = np.where(np.arange(50) < 30, frame["weight"], np.pi)
+    if weight == "large integers":
+        frame["weight"] += 2**40
+    frame["neuropil"] = "AL_L"
+    frame = frame if weight else frame[["pre", "post"]]
+    frame.to_parquet(tmp_path / "net.parquet", row_group_size=11)
+    net = read_network(tmp_path / "net.parquet")
+    labels = np.union1d(pre, post)
+    places = np.searchsorted(labels, post), np.searchsorted(labels, pre)
+    values = frame["weight"].to_numpy(float) if weight else np.ones(50)
+    expected = sparse.coo_array((values, places), shape=2 * labels.shape).toarray()
+    assert net.neurons.tolist() == labels.tolist()
+    np.testing.assert_array_equal(net.weights.toarray(), expected)
+    assert net.intake.repeated == 50 - net.n_synapses
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "words"),
+    [
+        ("weight", np.nan, "row 24 of the column 'weight' holds nan"),
+        ("weight", np.inf, "row 24 of the column 'weight' holds inf"),
+        ("pre", None, "row 24 of the column 'pre' names no neuron"),
+        ("post", None, "row 24 of the column 'post' names no neuron"),
+    ],
+)
+def test_a_bad_row_of_a_batch_is_named(column, value, words, in_batches, tmp_path):
+    frame = pd.DataFrame({"pre": range(30), "post": range(1, 31), "weight": 1.0})
+    frame = frame.astype({"pre": "Int64", "post": "Int64"})
+    frame.loc[23, column] = value
+    frame.to_parquet(tmp_path / "net.parquet")
+    with pytest.raises(InputError, match=words):
+        read_network(tmp_path / "net.parquet")
+
+
+def test_a_batch_that_is_damaged_is_refused(in_batches, tmp_path):
+    path = tmp_path / "net.parquet"
+    frame = pd.DataFrame({"pre": range(30), "post": range(1, 31), "weight": 1.0})
+    frame.to_parquet(path, row_group_size=10, compression="zstd")
+    read_network(path)
+    content = bytearray(path.read_bytes())
+    content[300:400] = bytes(100)
+    path.write_bytes(content)
+    with pytest.raises(InputError, match="damaged or malformed"):
+        read_network(path)
+
+
 def test_an_empty_parquet_table(tmp_path):
     pd.DataFrame({"pre": [], "post": [], "weight": []}).to_parquet(tmp_path / "net.parquet")
     with pytest.raises(InputError, match="header but no rows"):

@@ -102,7 +102,8 @@ def read_network(
 
     Notes
     -----
-    Linear in the size of the file; of a table only the three columns are read. Nothing in a file
+    Linear in the size of the file; of a table only the three columns are read, of a Parquet table of
+    a million rows and integer ids no more than a batch at a time. Nothing in a file
     is ever executed or unpickled, and XML with a document type (hence entities) is refused.
 
     Examples

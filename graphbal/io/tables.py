@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import gzip
 import re
 import zlib
 from pathlib import Path
@@ -13,7 +12,13 @@ import numpy as np
 import pandas as pd
 
 from graphbal.convert.labels import label_index
-from graphbal.convert.tables import from_columns, recognise_columns
+from graphbal.convert.tables import (
+    COMPILED_FROM,
+    can_be_batched,
+    from_batches,
+    from_columns,
+    recognise_columns,
+)
 from graphbal.errors import InputError
 from graphbal.io.compression import is_gzipped, opened
 from graphbal.network import SynapticNetwork
@@ -38,9 +43,13 @@ def read(
     try:
         if format in ("csv", "tsv"):
             table, names = _read_text(path, format, wanted)
+        elif format == "parquet" and (network := _read_batches(path, wanted)) is not None:
+            return network
         else:
             table, names = _read_binary(path, format, wanted)
-    except (pa.ArrowException, EOFError, zlib.error, gzip.BadGzipFile) as error:
+    except (pa.ArrowException, EOFError, zlib.error, OSError) as error:
+        if getattr(error, "errno", None) is not None:  # not what is in the file
+            raise
         reason = " ".join(str(error).split())
         raise InputError(f"the {format} file is damaged or malformed: {reason}") from error
     if not table.num_rows:
@@ -112,6 +121,36 @@ def _read_binary(path: Path, format: str, wanted: _Names) -> tuple[pa.Table, _Fo
     return feather.read_table(path, columns=wanted_columns), names
 
 
+def _read_batches(path: Path, wanted: _Names) -> SynapticNetwork | None:
+    """Read a long Parquet table of integer ids without ever holding it; return None for others."""
+    import pyarrow as pa
+    from pyarrow.parquet import ParquetFile
+
+    names = recognise_columns(column_names(path, "parquet"), *wanted)
+    wanted_columns = [name for name in names if name]
+    with ParquetFile(path) as file:
+        size = file.metadata.num_rows
+        kinds = [file.schema_arrow.field(name).type for name in wanted_columns[:2]]
+        if size < COMPILED_FROM or not all(map(pa.types.is_integer, kinds)):
+            return None
+        if not can_be_batched(*(kind.to_pandas_dtype() for kind in kinds)):
+            return None
+        from graphbal.assembly import BATCH
+
+        batches = file.iter_batches(BATCH, columns=wanted_columns)
+        return from_batches((_columns(batch, wanted_columns) for batch in batches), size)
+
+
+def _columns(batch: pa.RecordBatch, names: list[str]) -> list[pd.Series]:
+    """Return pre, post and perhaps weight of a batch of rows; ids are integers, or missing."""
+    pre, post, *weight = (batch.column(name) for name in names)
+    ids = (column.to_numpy(zero_copy_only=False) for column in (pre, post))
+    series = [
+        pd.Series(each, name=name, copy=False) for each, name in zip(ids, names, strict=False)
+    ]
+    return series + [_numbers(column, names[2]) for column in weight]
+
+
 def _read_text(path: Path, format: str, wanted: _Names) -> tuple[pa.Table, _Found]:
     """Read ids as text, so that none loses a digit, and weights as numbers."""
     import pyarrow as pa
@@ -156,7 +195,7 @@ def _header(path: Path, format: str) -> tuple[str, list[str], bool]:
     return delimiter, columns, has_rows
 
 
-def _numbers(column: pa.ChunkedArray, name: str) -> pd.Series:
+def _numbers(column: pa.ChunkedArray | pa.Array, name: str) -> pd.Series:
     import pyarrow as pa
 
     if pa.types.is_decimal(column.type):
