@@ -1,4 +1,4 @@
-"""Peak memory above what holds the input, and how time and memory grow; processes of their own."""
+"""Peak memory above the input, foretold or not, and how it grows; processes of their own."""
 
 from __future__ import annotations
 
@@ -9,11 +9,17 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from statistics import median
+from typing import TYPE_CHECKING, Any
 
 from benchmarks.harness import Line, child
 
+if TYPE_CHECKING:
+    from graphbal import SynapticNetwork
+
 TARGET = 80
 GROWTH, LARGEST = 1.5, 48  # from a million to a hundred million synapses
+PREDICTED = 1.25
+KINDS = ("connectome-like", "random", "lattice", "preferential attachment", "chain")
 REPEATS = 5
 STATUS, RESET = Path("/proc/self/status"), Path("/proc/self/clear_refs")
 
@@ -36,6 +42,7 @@ def run(quick: bool) -> Iterator[Line]:
             details=measured,
         )
     yield from _growth(quick)
+    yield from _prediction(quick)
 
 
 def _growth(quick: bool) -> Iterator[Line]:
@@ -69,6 +76,70 @@ def _growth(quick: bool) -> Iterator[Line]:
             synapses=m,
             remark="input included, libraries not",
         )
+
+
+def _prediction(quick: bool) -> Iterator[Line]:
+    """Compare the peak with what was predicted, on networks that are balanced in all ways."""
+    for what in KINDS:
+        arguments = ["-m", "benchmarks.memory", what, *(["--quick"] if quick else [])]
+        measured = json.loads(child(arguments)[1])
+        taken, predicted = measured["peak"] - measured["before"], measured["predicted"]
+        yield Line(
+            f"peak against its prediction, {what}",
+            value=max(taken / predicted, predicted / taken),
+            unit="x apart",
+            target=PREDICTED,
+            neurons=measured["neurons"],
+            synapses=measured["synapses"],
+            remark=f"{taken / 1e6:.0f} MB, predicted {predicted / 1e6:.0f}; {measured['why']}",
+            details=measured,
+        )
+
+
+def _kind(what: str, quick: bool) -> tuple[SynapticNetwork, SynapticNetwork]:
+    """Return a network of a kind, and a small one for which the same code is compiled."""
+    from benchmarks.sparse import attached
+    from graphbal import ensembles
+    from graphbal.ensembles import LogNormal
+
+    spread, shrink = LogNormal(0.5), 5 if quick else 1
+    sizes, make = {
+        "connectome-like": (
+            (15_000_000 // shrink, 1_500_000),
+            lambda m: ensembles.connectome_like(m * 139 // 15_000, m, p=1),
+        ),
+        "random": ((100_000, 40_000), lambda n: ensembles.random_network(n, 30)),
+        "lattice": (
+            (1000 // shrink, 300),
+            lambda side: ensembles.lattice(side, side, weights=spread),
+        ),
+        "preferential attachment": ((300_000 // shrink, 30_000), lambda n: attached(n, 3)),
+        "chain": ((1_000_000 // shrink, 10_000), lambda n: ensembles.chain(n, weights=spread)),
+    }[what]
+    large, small = sizes
+    return make(large), make(small)
+
+
+def _balance_kind(what: str, quick: bool) -> dict[str, Any]:
+    """Balance a network of a kind in this process; return its peak, and what was predicted."""
+    import graphbal as gb
+
+    net, small = _kind(what, quick)
+    gb.balance(small)
+    del small
+    before = _trimmed()
+    RESET.write_text("5")
+    eq = gb.balance(net)
+    peak = _status("VmHWM")
+    made = 0 if net.costs.data is net.weights.data else net.costs.data.nbytes
+    return {
+        "before": before,
+        "peak": peak,
+        "predicted": eq.stats["predicted_bytes"] + made,
+        "neurons": net.n_neurons,
+        "synapses": net.n_synapses,
+        "why": eq.stats["why"],
+    }
 
 
 def _balance_and_measure(n: int, m: int, p: float) -> dict[str, float]:
@@ -111,4 +182,7 @@ def _status(name: str) -> int:
 
 
 if __name__ == "__main__":
-    print(json.dumps(_balance_and_measure(*map(int, sys.argv[1:]))))
+    if sys.argv[1] in KINDS:
+        print(json.dumps(_balance_kind(sys.argv[1], "--quick" in sys.argv)))
+    else:
+        print(json.dumps(_balance_and_measure(*map(int, sys.argv[1:]))))

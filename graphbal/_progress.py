@@ -1,35 +1,84 @@
-"""Progress bars for solvers, the flow and training."""
+"""Progress bars for solvers, the flow and training, and a forecast of what is left."""
 
 from __future__ import annotations
 
 import math
+import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-__all__ = ["flow_bar", "imbalance_bar", "modes_bar", "steps_bar", "training_bar"]
+__all__ = ["balancing", "flow_bar", "modes_bar", "steps_bar", "training_bar"]
+
+_Report = Callable[[dict[str, Any]], None]
+
+# Steps whose pace tells how much is left.
+_RECENT = 5
 
 
 @contextmanager
-def imbalance_bar(tol: float) -> Iterator[Callable[[dict[str, Any]], None]]:
-    """Show on standard error how far the imbalance has come on its way to `tol`, in decades.
+def balancing(
+    progress: bool | _Report, tol: float, bytes_per_pass: Callable[[], dict[str, int]]
+) -> Iterator[_Report | None]:
+    """Yield what a solver reports to: nothing, a bar, or the given callable told more.
 
-    Yields the callable that `graphbal.balance` reports to. Nothing is drawn if standard error is
-    not a terminal.
+    `bytes_per_pass` returns what a pass reads or moves, by the name it is told under. The bar is
+    on standard error, and nothing is drawn if that is not a terminal.
     """
-    text = "imbalance {task.fields[imbalance]:.1e}, {task.fields[passes]} passes"
+    if progress is True:
+        with _imbalance_bar(tol) as report:
+            yield _forecast(report, tol, bytes_per_pass())
+    else:
+        yield _forecast(progress, tol, bytes_per_pass()) if progress else None
+
+
+def _forecast(report: _Report, tol: float, bytes_per_pass: dict[str, int]) -> _Report:
+    """Add bytes, and passes and seconds left if the imbalance goes on falling as in the last steps.
+
+    They are None where it does not fall.
+    """
+    recent: deque[tuple[float, int, float]] = deque(maxlen=_RECENT + 1)
+
+    def told(step: dict[str, Any]) -> None:
+        passes = step["passes"]
+        decades = math.log10(max(step["neuron_imbalance"] / tol, 1.0))
+        recent.append((time.monotonic(), passes, decades))
+        (begun, first, before), (now, _, _) = recent[0], recent[-1]
+        left: dict[str, float | None] = {"passes_left": None, "seconds_left": None}
+        if decades == 0:
+            left = {"passes_left": 0, "seconds_left": 0.0}
+        elif before > decades:
+            rest = decades / (before - decades)
+            left["passes_left"] = round(rest * (passes - first))
+            left["seconds_left"] = rest * (now - begun)
+        report(step | {name: passes * each for name, each in bytes_per_pass.items()} | left)
+
+    return told
+
+
+@contextmanager
+def _imbalance_bar(tol: float) -> Iterator[_Report]:
+    """Show how far the imbalance has come on its way to `tol`, in decades."""
+    text = (
+        "imbalance {task.fields[imbalance]:.1e}, {task.fields[passes]} passes, "
+        "{task.fields[gigabytes]:.3g} GB, {task.fields[left]} left after"
+    )
     with _bar(text) as bar:
-        task = bar.add_task("balancing", total=-math.log10(tol), imbalance=1.0, passes=0)
+        task = bar.add_task(
+            "balancing", total=-math.log10(tol), imbalance=1.0, passes=0, gigabytes=0.0, left="?"
+        )
 
         def report(step: dict[str, Any]) -> None:
-            imbalance = step["neuron_imbalance"]
-            decades = -math.log10(max(imbalance, tol))
+            imbalance, left = step["neuron_imbalance"], step["seconds_left"]
             bar.update(
                 task,
                 description=step["solver"],
-                completed=max(decades, 0.0),
+                completed=max(-math.log10(max(imbalance, tol)), 0.0),
                 imbalance=imbalance,
                 passes=step["passes"],
+                gigabytes=(step["bytes_read"] + step.get("bytes_moved", 0)) / 1e9,
+                left="?" if left is None else f"{left:.0f} s",
             )
 
         yield report

@@ -5,7 +5,6 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Hashable, Iterable
-from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from numbers import Real
@@ -18,6 +17,7 @@ from scipy import sparse
 
 from graphbal._elementwise import rescaled
 from graphbal._html import card, change
+from graphbal._progress import balancing
 from graphbal.analytic.bounds import bounds_of
 from graphbal.convert import as_network
 from graphbal.engines.local import suits_tiles
@@ -71,7 +71,7 @@ class Equilibrium:
     stats : dict
         What the solver chose, why, and what it cost: ``solver``, ``why``, ``iterations``,
         ``edge_passes``, ``seconds``, ``history`` (neuron imbalance by iteration) and
-        ``cost_history``.
+        ``cost_history``; from `graphbal.solvers.Auto` also ``predicted_bytes``.
 
     Examples
     --------
@@ -332,7 +332,10 @@ def balance(
     on_infeasible : {"limit", "raise"}
         What to do if no finite equilibrium exists.
     progress : bool or callable
-        True shows a progress bar on standard error; a callable is handed a dict at each iteration.
+        True shows a progress bar on standard error; a callable is handed a dict at each iteration:
+        ``solver``, ``iteration``, ``neuron_imbalance``, ``total_cost``, ``passes``, ``bytes_read``
+        and, if the imbalance goes on falling as in the last five, ``passes_left`` and
+        ``seconds_left``, else None.
 
     Returns
     -------
@@ -406,7 +409,7 @@ def balance(
         start = np.zeros(problem.n)
         start[node_of] = net.p * net.aligned(initial, "initial potential")
         start = problem.centred(start)
-    with _reporting(progress, tol) as report:
+    with balancing(progress, tol, lambda: {"bytes_read": problem.bytes_per_pass}) as report:
         solution = method.solve(problem, start, tol, report)
 
     q = problem.centred(solution.q)
@@ -543,11 +546,3 @@ def _message(top: Topology, solution: Solution, neuron_imbalance: float, tol: fl
         f"{outcome} There is no finite equilibrium: this is the limit, in which {count:,} "
         "synapse(s) that lie on no directed cycle have vanished and each component is balanced."
     )
-
-
-def _reporting(progress: bool | Callable[[dict[str, Any]], None], tol: float) -> Any:
-    if progress is True:
-        from graphbal._progress import imbalance_bar
-
-        return imbalance_bar(tol)
-    return nullcontext(progress or None)

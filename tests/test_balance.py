@@ -11,6 +11,7 @@ from oracles import cheapest_potentials, exact_neuron_imbalance, flow
 
 import graphbal as gb
 from graphbal import ensembles
+from graphbal._progress import balancing
 
 networks = st.builds(
     lambda n, degree, sigma, seed, p, signs: _signed(
@@ -297,6 +298,52 @@ def test_progress_is_reported_step_by_step():
     eq = gb.balance(net, progress=steps.append)
     assert [step["neuron_imbalance"] for step in steps] == eq.stats["history"]
     assert steps[-1]["passes"] == eq.stats["edge_passes"]
+    J = net.weights
+    stored = J.data.nbytes + J.indices.nbytes + J.indptr.nbytes
+    assert [step["bytes_read"] for step in steps] == [step["passes"] * stored for step in steps]
+    assert (steps[0]["passes_left"], steps[0]["seconds_left"]) == (None, None)
+    assert (steps[-1]["passes_left"], steps[-1]["seconds_left"]) == (0, 0)
+
+
+def test_what_is_left_is_foretold_from_the_last_steps():
+    """Passes that are a third of a decade each, after ten that were slower."""
+    told = []
+    with balancing(told.append, 1e-9, lambda: {"bytes_read": 5}) as report:
+        for passes in [*range(0, 11, 2), *range(11, 20), 12]:
+            imbalance = 10.0 ** -(max(passes - 10, 0) / 3 + passes / 100)
+            report({"neuron_imbalance": imbalance, "passes": passes})
+    assert told[0]["passes_left"] is None
+    assert told[5]["passes_left"] == 890  # at a hundredth of a decade a pass
+    for step in told[10:15]:
+        decades = 9 - ((step["passes"] - 10) / 3 + step["passes"] / 100)
+        assert step["passes_left"] == round(decades / (1 / 3 + 1 / 100))
+        assert step["seconds_left"] >= 0
+    assert told[-1]["passes_left"] is None  # the imbalance rose
+    assert told[-1]["bytes_read"] == 60
+
+
+@pytest.mark.parametrize(
+    ("make", "bytes_a_neuron"),
+    [
+        (lambda: ensembles.random_network(300, 8), (200, 400)),
+        (lambda: ensembles.chain(300), (50, 200)),
+        (lambda: ensembles.lattice(200, 200), (400, 900)),
+    ],
+)
+def test_memory_is_foretold(make, bytes_a_neuron):
+    net = make()
+    least, most = bytes_a_neuron
+    assert least < gb.balance(net).stats["predicted_bytes"] / net.n_neurons < most
+
+
+def test_what_is_done_is_logged_and_silent_by_default(caplog, capfd):
+    net = ensembles.random_network(40, 4)
+    gb.balance(net)
+    assert capfd.readouterr() == ("", "")
+    with caplog.at_level("INFO", logger="graphbal.solvers"):
+        gb.balance(net)
+    assert "40 neurons" in caplog.text
+    assert "conjugate gradients" in caplog.text
 
 
 def test_stats_say_what_was_chosen_and_why():

@@ -94,6 +94,18 @@ def test_rows_come_by_their_number_of_entries(per_row):
     assert (matrix_of(tiles) != matrix).nnz == 0
 
 
+@pytest.mark.parametrize("per_row", [1, 6, 40])
+@pytest.mark.parametrize("factor", [1.0, 0.25, np.pi])
+def test_their_size_is_known_before_they_are_cut(per_row, factor, monkeypatch):
+    monkeypatch.setattr(local, "CROWDED", 0)
+    matrix = factor * random_matrix(N, per_row, 15)
+    largest = matrix.data.max()
+    tiles = in_tiles(matrix, largest)
+    runs = int((tiles.ends - tiles.begins).sum())
+    size = tiles.columns.nbytes + tiles.values.nbytes + 4 * runs
+    assert local.stored_bytes(matrix, largest) == pytest.approx(size, rel=0.01)
+
+
 @pytest.mark.parametrize("factor", [1.0, 0.25, np.pi])
 @pytest.mark.parametrize("largest", [100.0, np.inf])
 def test_squares_are_taken_in_passing(factor, largest):

@@ -20,12 +20,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from graphbal._progress import balancing
 from graphbal.distributed import _checkpoint
 from graphbal.distributed._clusters import contracted, strong_clusters
 from graphbal.distributed._components import components_of
 from graphbal.distributed._partitions import Part, Partitions, all_labels, compiled_partitions
 from graphbal.distributed._problem import PartitionedProblem, limit_problem
-from graphbal.distributed._progress import reporting
 from graphbal.distributed._sources import pieces_of
 from graphbal.distributed._store import load, writing
 from graphbal.distributed._tasks import cluster
@@ -395,7 +395,7 @@ def _solved(
     progress: bool | Callable[[dict[str, Any]], None],
 ) -> Solution:
     settings = Newton("cg", max_linear_iterations=_PATIENCE)
-    with reporting(progress, tol, problem) as report:
+    with balancing(progress, tol, lambda: _bytes_per_pass(problem)) as report:
 
         def descend(problem: Any, start: Array | None, tol: float, settled: bool) -> Solution:
             return _descend(problem, start, tol, settled, settings, report)
@@ -407,6 +407,12 @@ def _solved(
 
         given: Any = problem
         return annealed(settle, given, start, tol)
+
+
+def _bytes_per_pass(problem: PartitionedProblem) -> dict[str, int]:
+    """Return what a pass reads, and what it moves: two numbers a neuron to all, one from each."""
+    moved = 8 * problem.n * (2 + len(problem.partitions.parts))
+    return {"bytes_read": problem.bytes_per_pass, "bytes_moved": moved}
 
 
 def _message(solution: Solution, neuron_imbalance: float, tol: float, vanishing: int) -> str:

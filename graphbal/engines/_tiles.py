@@ -5,6 +5,7 @@ Importing this module imports Numba.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -15,7 +16,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from graphbal.engines.local import row_blocks
 
-__all__ = ["Tiles", "tiles_of"]
+__all__ = ["PartTiles", "Tiles", "expected_bytes", "part_tiles_of", "tiles_of"]
 
 Array = NDArray[np.float64]
 Places = NDArray[np.uint64]
@@ -140,7 +141,7 @@ def tiles_of(
     n, m = indptr.size - 1, values.size
     rows, blocks = _bands(indptr, row_blocks(indptr), n)
     room, new = _empty_tiles(indptr, rows, n)
-    for kind in _narrowest_kinds(values[:: max(m // SAMPLE, 1)], largest, squared):
+    for kind in _narrowest_kinds(values, largest, squared):
         held = np.empty(m, dtype=kind)
         if _fill(indptr, indices, values, rows, room, *new, held, kind == np.uint16, squared):
             break
@@ -227,11 +228,22 @@ def _empty_tiles(
     return room, (columns, order, sizes, begins, ends, starts)
 
 
-def _narrowest_kinds(sample: Array, largest: float, squared: bool) -> list[DTypeLike]:
-    """Return the types that may hold all values if they hold the sample, the narrowest first.
+def expected_bytes(n: int, values: Array, largest: float, squared: bool) -> int:
+    """Return about how many bytes the tiles take of n neurons with these values of synapses."""
+    m = values.size
+    width = np.dtype(_narrowest_kinds(values, largest, squared)[0]).itemsize
+    # A neuron has synapses in as many strips, if these are anywhere.
+    full, last = divmod(n, WIDTH)
+    strips = -full * math.expm1(-m / n * WIDTH / n) - math.expm1(-m / n * last / n)
+    return m * (2 + width) + int(4 * n * strips)
+
+
+def _narrowest_kinds(values: Array, largest: float, squared: bool) -> list[DTypeLike]:
+    """Return the types that may hold all values as they hold a sample, the narrowest first.
 
     Whole numbers are not tried in vain: a few large ones among small ones escape a sample.
     """
+    sample = values[:: max(values.size // SAMPLE, 1)]
     if squared:
         sample = np.abs(sample)
     with np.errstate(over="ignore", under="ignore"):

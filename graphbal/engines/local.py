@@ -21,6 +21,7 @@ __all__ = [
     "in_tiles",
     "local_engine",
     "row_blocks",
+    "stored_bytes",
     "suits_tiles",
     "tiled_engine",
     "unsigned",
@@ -210,6 +211,18 @@ def tiled_engine(
     """Return the engine that passes in tiles over this matrix, or over its entries' squares."""
     tiles = in_tiles(matrix, largest, squared)
     return Engine(tiles.n, tiles.products, tiles)
+
+
+def stored_bytes(matrix: sparse.csr_array, largest: float = np.inf, squared: bool = False) -> int:
+    """Return the bytes that a pass over this matrix reads; tiles need not have been cut yet."""
+    n, m = matrix.shape[0], matrix.nnz
+    if suits_tiles(n, m):
+        from graphbal.engines._tiles import expected_bytes
+
+        return expected_bytes(n, matrix.data, largest, squared)
+    if n and m >= DENSE_FILL * n * n:
+        return 8 * n * n
+    return int(matrix.data.nbytes + matrix.indices.nbytes + matrix.indptr.nbytes)
 
 
 def _blas_products(costs: sparse.csr_array) -> Products:

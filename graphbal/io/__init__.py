@@ -102,9 +102,9 @@ def read_network(
 
     Notes
     -----
-    Linear in the size of the file; of a table only the three columns are read, of a Parquet table of
-    a million rows and integer ids no more than a batch at a time. Nothing in a file
-    is ever executed or unpickled, and XML with a document type (hence entities) is refused.
+    Linear in the size of the file; of a table only the three columns are read, of a Parquet table
+    of a million rows and integer ids no more than a batch at a time. Nothing in a file is ever
+    executed or unpickled, and XML with a document type (hence entities) is refused.
 
     Examples
     --------

@@ -15,7 +15,7 @@ from scipy import sparse
 
 from graphbal._elementwise import extremes, powers
 from graphbal.engines import Engine, local_engine
-from graphbal.engines.local import suits_tiles, tiled_engine
+from graphbal.engines.local import stored_bytes, suits_tiles, tiled_engine
 
 __all__ = [
     "WIDE",
@@ -113,10 +113,20 @@ class Problem:
 
     def engine(self) -> Engine:
         """Return the edge passes over these costs."""
-        largest = np.inf if self.cost_range is None else self.cost_range[1]
         if self.power == 2 and suits_tiles(self.n, self.n_synapses):
-            return tiled_engine(self.bases, math.sqrt(largest), squared=True)
-        return local_engine(self.costs, largest)
+            return tiled_engine(self.bases, math.sqrt(self._largest), squared=True)
+        return local_engine(self.costs, self._largest)
+
+    @property
+    def bytes_per_pass(self) -> int:
+        """About how many bytes an edge pass reads."""
+        if self.power == 2 and suits_tiles(self.n, self.n_synapses):
+            return stored_bytes(self.bases, math.sqrt(self._largest), squared=True)
+        return stored_bytes(self.costs, self._largest)
+
+    @property
+    def _largest(self) -> float:
+        return np.inf if self.cost_range is None else self.cost_range[1]
 
     @property
     def log_range(self) -> float:

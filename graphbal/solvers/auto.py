@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from graphbal.solvers._memory import BLOCKS
 from graphbal.solvers._problem import Problem, Report, Solution
 from graphbal.solvers.closed_form import solve_by_blocks
 from graphbal.solvers.dense import DENSE_LIMIT
@@ -31,7 +32,10 @@ class Auto:
     - `Newton`, which chooses how to solve its linear systems by how conjugate gradients fare.
     - Where costs span many orders of magnitude in more than 2,000 neurons, `Osborne`.
 
-    ``eq.stats["solver"]`` and ``eq.stats["why"]`` tell what was chosen and why.
+    ``eq.stats["solver"]`` and ``eq.stats["why"]`` tell what was chosen and why, and
+    ``eq.stats["predicted_bytes"]`` about how much memory that was expected to take beside the
+    costs. The logger ``graphbal.solvers`` tells these before they are spent; how many passes and
+    seconds are left is told along the way, see `progress` of `graphbal.balance`.
 
     Examples
     --------
@@ -52,7 +56,8 @@ class Auto:
             problem, tol, lambda rest: _iterate(rest, None, tol, report), report
         )
         why = f"{solution.stats['blocks']:,} biconnected blocks, each in closed form"
-        return replace(solution, stats={"why": why} | solution.stats)
+        expected = {"why": why, "predicted_bytes": 8 * BLOCKS * n}
+        return replace(solution, stats=expected | solution.stats)
 
 
 def _iterate(problem: Problem, start: Array | None, tol: float, report: Report | None) -> Solution:

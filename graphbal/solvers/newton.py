@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import partial
@@ -14,6 +15,7 @@ from graphbal.engines import Engine, State
 from graphbal.engines.local import unsigned
 from graphbal.errors import InputError
 from graphbal.solvers import laplacian
+from graphbal.solvers._memory import predicted_bytes
 from graphbal.solvers._problem import WIDE, History, Problem, Report, Solution, span
 from graphbal.solvers.acceleration import accelerated, half_log_ratio
 from graphbal.solvers.annealing import annealed
@@ -21,6 +23,8 @@ from graphbal.solvers.clusters import settle_clusters
 from graphbal.solvers.dense import DENSE_LIMIT, balance_dense
 
 __all__ = ["Newton"]
+
+_log = logging.getLogger("graphbal.solvers")
 
 Array = NDArray[np.float64]
 
@@ -144,10 +148,12 @@ class Newton:
         def by(
             linear: Literal["cg", "cholesky", "direct"], start: Array | None, why: str
         ) -> Solution:
+            memory = predicted_bytes(problem, linear, _can_accelerate(problem))
+            _log.info("%d neurons, %d synapses, %s; %.3g GB", n, m, why, memory / 1e9)
             limit = patience if linear == "cg" else self.max_linear_iterations
             method = Newton(linear, self.max_iterations, limit)
             solution = method.solve(problem, start, tol, report)
-            solution.stats["why"] = why
+            solution.stats.update(why=why, predicted_bytes=memory)
             return solution
 
         n, m = problem.n, problem.n_synapses
@@ -242,8 +248,7 @@ def _descend(
     if start is None and not base.any():
         state = _rank_one_start(problem, engine, state)
     error = 0.0 if settled else np.inf
-    crowded = problem.n_synapses > CROWDED * problem.n
-    if settings.linear == "cg" and crowded and not (settled or problem.affords_scrutiny):
+    if settings.linear == "cg" and not settled and _can_accelerate(problem):
         state, error = accelerated(problem, engine, state, tol, settings.max_iterations, history)
     inner = 0
     converged = False
@@ -277,6 +282,10 @@ def _descend(
             state = engine.at(np.zeros(problem.n))
     stats = history.stats(engine.n_passes) | {"linear_iterations": inner}
     return Solution(base + state.q, state.incoming, state.outgoing, converged, stats)
+
+
+def _can_accelerate(problem: Problem) -> bool:
+    return problem.n_synapses > CROWDED * problem.n and not problem.affords_scrutiny
 
 
 def _rank_one_start(problem: Problem, engine: Engine, state: State) -> State:
