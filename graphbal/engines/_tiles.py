@@ -219,8 +219,10 @@ def _empty_tiles(
 ) -> tuple[Places, tuple[NDArray[Any], ...]]:
     """Return where the rows of each band's tiles begin, and what there is to fill but values."""
     n_strips, n_bands = -(-n // WIDTH), rows.size - 1
-    # A band has no more rows with entries in its tiles than entries, nor than rows in each.
-    most = np.minimum(np.diff(indptr[rows].astype(np.int64)), n_strips * np.diff(rows.astype(int)))
+    # A band has no more rows with entries in its tiles than entries, nor than rows in each; those
+    # without are written behind them and written over.
+    heights = np.diff(rows.astype(np.int64))
+    most = np.minimum(np.diff(indptr[rows].astype(np.int64)), n_strips * heights) + heights
     room = np.concatenate([[0], np.cumsum(most)]).astype(np.uint64)
     columns = np.empty(int(indptr[-1]), dtype=np.uint16)
     order, sizes = (np.empty(room[-1], dtype=np.uint16) for _ in range(2))
@@ -257,24 +259,44 @@ def _narrowest_kinds(values: Array, largest: float, squared: bool) -> list[DType
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _sort_rows(lengths, order, sizes):  # type: ignore[no-untyped-def]
-    """Write the rows that are not empty and their lengths, the longest first; return how many.
+def _order_rows(ends, before, place, at, order, sizes, places):  # type: ignore[no-untyped-def]
+    """Order the rows of a tile by length, the longest first, `LONG` and longer ones as they come.
 
-    From `LONG` on they come in no order.
+    From `at` on, writes the rows and their lengths, empty ones last, and to `places` where to put
+    an entry by its number in its row, of which so many are before the tile: these are moved on to
+    where the row `ends` in it. Returns where the rows that are not empty end, and their entries,
+    which begin at `place`.
     """
-    places = np.zeros(LONG + 1, dtype=np.uint32)
-    for length in lengths:
-        if length:
-            places[LONG - min(length, LONG) + 1] += 1
-    for k in range(LONG):
-        places[k + 1] += places[k]
-    for r in range(lengths.size):
-        length = lengths[r]
-        if length:
-            k = LONG - min(length, LONG)
-            order[places[k]], sizes[places[k]] = r, length
-            places[k] += 1
-    return places[LONG]
+    one = np.uint64(1)
+    n_rows = ends.size
+    counts, long = np.zeros(LONG + 1, dtype=np.uint64), np.uint64(0)
+    for r in range(n_rows):
+        length = max(ends[r], before[r]) - before[r]
+        counts[min(length, np.uint64(LONG))] += one
+        if length >= LONG:
+            long += length
+    # By length, where the next row goes, and where the entries would go of a row at 0.
+    places_of_rows, origins = np.empty_like(counts), np.empty_like(counts)
+    of_long, place, row = place, place + long, at + counts[LONG]
+    places_of_rows[LONG] = at
+    for k in range(LONG - 1, -1, -1):
+        size = np.uint64(k)
+        places_of_rows[k], origins[k] = row, place - row * size
+        row += counts[k]
+        place += counts[k] * size
+    for r in range(n_rows):
+        length = max(ends[r], before[r]) - before[r]
+        kind = min(length, np.uint64(LONG))
+        at = places_of_rows[kind]
+        places_of_rows[kind] = at + one
+        order[at], sizes[at] = r, length
+        if length < LONG:
+            places[r] = origins[length] + at * length - before[r]
+        else:
+            places[r] = of_long - before[r]
+            of_long += length
+        before[r] += length
+    return row - counts[0], place
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -291,23 +313,12 @@ def _fill_band(  # type: ignore[no-untyped-def]
         begin = np.uint64(indptr[first + r])
         for e in range(begin, np.uint64(indptr[first + r + 1])):
             row_ends[np.uint32(indices[e]) >> BITS, r] = np.uint32(e - begin) + np.uint32(1)
-    # From here on, places less the row's entries before: where to put an entry by its number.
     places = np.empty((n_strips, n_rows), dtype=np.uint64)
-    before, lengths = np.zeros(n_rows, dtype=np.uint32), np.empty(n_rows, dtype=np.uint32)
-    place = np.uint64(indptr[first])
+    before, place = np.zeros(n_rows, dtype=np.uint32), np.uint64(indptr[first])
     for strip in range(n_strips):
-        own, shift = row_ends[strip], places[strip]
-        for r in range(n_rows):
-            lengths[r] = max(own[r], before[r]) - before[r]
         begins[strip], starts[strip] = at, place
-        at += np.uint64(_sort_rows(lengths, order[at:], sizes[at:]))
+        at, place = _order_rows(row_ends[strip], before, place, at, order, sizes, places[strip])
         ends[strip] = at
-        for k in range(begins[strip], at):
-            r = order[k]
-            shift[r] = place - before[r]
-            place += np.uint64(sizes[k])
-        for r in range(n_rows):
-            before[r] += lengths[r]
     same = True
     for r in range(n_rows):
         begin = np.uint64(indptr[first + r])
