@@ -429,6 +429,10 @@ def test_long_tables_name_the_row_and_the_neuron(monkeypatch):
         from_edges(frame)
     with pytest.raises(InputError, match="given twice"):
         from_edges(frame, neurons=[*range(11), 3])
+    frame = frame.astype({"pre": "Int64"})
+    frame.loc[2, "pre"] = None
+    with pytest.raises(InputError, match="row 3 of the column 'pre' names no neuron"):
+        from_edges(frame)
 
 
 # ---------------------------------------------------------------------- as_network

@@ -417,14 +417,16 @@ def test_a_long_parquet_table_is_read_in_batches(kind, weight, in_batches, tmp_p
     [
         ("weight", np.nan, "row 24 of the column 'weight' holds nan"),
         ("weight", np.inf, "row 24 of the column 'weight' holds inf"),
+        ("weight", None, "row 2 of the column 'weight' holds nan"),
         ("pre", None, "row 24 of the column 'pre' names no neuron"),
         ("post", None, "row 24 of the column 'post' names no neuron"),
+        ("pre", None, "row 2 of the column 'pre' names no neuron"),
     ],
 )
 def test_a_bad_row_of_a_batch_is_named(column, value, words, in_batches, tmp_path):
     frame = pd.DataFrame({"pre": range(30), "post": range(1, 31), "weight": 1.0})
     frame = frame.astype({"pre": "Int64", "post": "Int64"})
-    frame.loc[23, column] = value
+    frame.loc[int(words.split()[1]) - 1, column] = value
     frame.to_parquet(tmp_path / "net.parquet")
     with pytest.raises(InputError, match=words):
         read_network(tmp_path / "net.parquet")

@@ -157,7 +157,7 @@ def from_batches(
     weights: NDArray[np.floating] = np.ones(size, dtype=np.float32)
     batches = iter(batches)
     first = next(batches)
-    names, kind = [column.name for column in first[:2]], _integers(first[0]).dtype
+    names, kind = [column.name for column in first[:2]], _kind(first[0])
 
     def ids() -> Iterator[list[NDArray[np.int64]]]:
         nonlocal weights
@@ -324,8 +324,12 @@ def _refuse_missing(column: pd.Series, before: int = 0) -> None:
 
 
 def _integers(column: pd.Series) -> NDArray[np.integer]:
+    return np.ascontiguousarray(column.to_numpy(dtype=_kind(column)))
+
+
+def _kind(column: pd.Series) -> type[np.integer]:
     unsigned = pd.api.types.is_unsigned_integer_dtype(column.dtype)
-    return np.ascontiguousarray(column.to_numpy(dtype=np.uint64 if unsigned else np.int64))
+    return np.uint64 if unsigned else np.int64
 
 
 def _factorize(column: pd.Series) -> tuple[NDArray[np.integer], pd.Index]:

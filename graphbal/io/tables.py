@@ -144,11 +144,11 @@ def _read_batches(path: Path, wanted: _Names) -> SynapticNetwork | None:
 def _columns(batch: pa.RecordBatch, names: list[str]) -> list[pd.Series]:
     """Return pre, post and perhaps weight of a batch of rows; ids are integers, or missing."""
     pre, post, *weight = (batch.column(name) for name in names)
-    ids = (column.to_numpy(zero_copy_only=False) for column in (pre, post))
-    series = [
-        pd.Series(each, name=name, copy=False) for each, name in zip(ids, names, strict=False)
+    ids = [
+        pd.Series(column.to_numpy(zero_copy_only=False), name=name, copy=False)
+        for column, name in zip((pre, post), names[:2], strict=True)
     ]
-    return series + [_numbers(column, names[2]) for column in weight]
+    return ids + [_numbers(column, names[2]) for column in weight]
 
 
 def _read_text(path: Path, format: str, wanted: _Names) -> tuple[pa.Table, _Found]:
