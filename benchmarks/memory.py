@@ -87,7 +87,7 @@ def _prediction(quick: bool) -> Iterator[Line]:
         yield Line(
             f"peak against its prediction, {what}",
             value=max(taken / predicted, predicted / taken),
-            unit="x apart",
+            unit="× apart",
             target=PREDICTED,
             neurons=measured["neurons"],
             synapses=measured["synapses"],
