@@ -80,8 +80,9 @@ class _Found:
 
     def rank(self, ranks: NDArray[np.integer]) -> None:
         """Replace each code that was written by the rank of its id."""
+        narrow = ranks.astype(np.int32)
         for codes in self.written:
-            _replace(codes, ranks.astype(np.int32))
+            _replace(codes, narrow)
 
 
 def sort_synapses(
