@@ -15,7 +15,7 @@ from benchmarks.harness import Line, against, beside, fresh, price, product_of
 from graphbal import SynapticNetwork, ensembles
 from graphbal.engines.local import by_rows, in_tiles
 from graphbal.solvers import Newton, Problem
-from graphbal.solvers.acceleration import half_log_ratio, strong_preconditioner
+from graphbal.solvers.acceleration import half_log_ratio, strongest
 
 TARGET = 15
 
@@ -73,8 +73,8 @@ def _preconditioner(net: SynapticNetwork) -> Line:
     problem = Problem(net.costs, np.zeros(net.n_neurons, dtype=np.int32), 1, net.cost_range)
     engine = problem.engine()
     state = engine.at(np.zeros(net.n_neurons))
-    u, apply = half_log_ratio(state), strong_preconditioner(problem, state)
-    (timed,) = beside(lambda: engine.at(u), lambda: apply(state, u), repeats=20)
+    u, strong = half_log_ratio(state), strongest(problem, state)
+    (timed,) = beside(lambda: engine.at(u), lambda: strong.products(u, u), repeats=20)
     return price("the preconditioner by the strongest synapses, p = 1", "passes", timed, net)
 
 

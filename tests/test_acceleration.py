@@ -7,9 +7,9 @@ import graphbal as gb
 from graphbal import ensembles
 from graphbal.engines import local, local_engine
 from graphbal.solvers import Newton, Problem, Solution
-from graphbal.solvers._anderson import combine, gram, observe
+from graphbal.solvers._anderson import extend, gram, half_log_ratios, observe, reduce
 from graphbal.solvers._problem import History
-from graphbal.solvers.acceleration import accelerated, strong_preconditioner
+from graphbal.solvers.acceleration import accelerated, strongest
 from graphbal.solvers.clusters import strong_clusters
 
 LARGE = ensembles.connectome_like(14_000, 1_500_000)
@@ -143,22 +143,46 @@ def test_the_preconditioner_is_symmetric_and_positive():
     problem = problem_of(random_costs(200, 20, 3.0))
     q = 0.3 * np.random.default_rng(1).standard_normal(200)
     state = local_engine(problem.costs).at(q)
-    precondition = strong_preconditioner(problem, state)
-    inverse = np.array([precondition(state, column) for column in np.diag(1 / state.through)]).T
-    np.testing.assert_allclose(inverse, inverse.T, rtol=1e-12, atol=1e-15)
+    strong, scales = strongest(problem, state), (state.gain, state.loss, state.through)
+    factors, rows = np.zeros(0), np.zeros((0, 200), dtype=np.float32)
+    inverse = []
+    for column in np.diag(1 / state.through):
+        rest, pairs, move = np.empty(200), np.empty((2, 200)), np.empty(200)
+        reduce(column, factors, rows, state.gain, state.loss, rest, pairs)
+        extend(rest, *strong.products(*pairs), *scales, factors, rows, move)
+        inverse.append(move)
+    np.testing.assert_allclose(inverse, np.transpose(inverse), rtol=1e-12, atol=1e-15)
     assert np.linalg.eigvalsh(inverse).min() > 0
 
 
 def test_the_vector_work_is_that_of_numpy():
     n, window = 5000, 5
     rng = np.random.default_rng(3)
-    moves, changes = rng.standard_normal((2, window, n))
+    moves, changes = rng.standard_normal((2, window, n)).astype(np.float32)
     before, u, weights, factors = *rng.standard_normal((2, n)), rng.random(n), rng.random(3)
     *after, slope = observe(before, u, weights, moves, changes, 2)
-    np.testing.assert_array_equal(changes[2], before - u)
-    np.testing.assert_allclose(after, moves @ (weights * u), rtol=1e-12)
-    assert slope == pytest.approx(moves[2] @ (weights * before), rel=1e-12)
-    np.testing.assert_allclose(gram(moves[:3], weights), moves[:3] @ (weights * moves[:3]).T)
-    result = np.empty(n)
-    combine(u, -1.0, factors, moves, result)
-    np.testing.assert_allclose(result, u - factors @ moves[:3], rtol=0, atol=1e-14)
+    np.testing.assert_array_equal(changes[2], (before - u).astype(np.float32))
+    np.testing.assert_allclose(after, moves.astype(float) @ (weights * u), rtol=1e-10)
+    assert slope == pytest.approx(moves[2].astype(float) @ (weights * before), rel=1e-10)
+    first = moves[:3].astype(float)
+    np.testing.assert_allclose(gram(moves[:3], weights), first @ (weights * first).T, rtol=1e-10)
+    gain, loss, through, gathered, scattered = rng.random((5, n)) + 0.5
+    rest, pairs, move = np.empty(n), np.empty((2, n)), np.empty(n)
+    reduce(u, factors, changes, gain, loss, rest, pairs)
+    np.testing.assert_allclose(rest, u - factors @ changes[:3].astype(float), rtol=0, atol=1e-14)
+    np.testing.assert_array_equal(pairs, [gain * rest, loss * rest])
+    extend(rest, gathered, scattered, gain, loss, through, factors, moves, move)
+    preconditioned = rest + (loss * gathered + gain * scattered) / through
+    np.testing.assert_allclose(move, preconditioned + factors @ first, rtol=0, atol=1e-13)
+
+
+@pytest.mark.parametrize("size", [1e-16, 1e-9, 1e-3, 0.124])
+def test_half_a_log_ratio_by_its_series_is_the_logarithm(size):
+    rng = np.random.default_rng(4)
+    outgoing = rng.random(5000) + 0.1
+    incoming = outgoing * np.exp(2 * size * rng.uniform(-1, 1, 5000))
+    u = np.empty(5000)
+    half_log_ratios(incoming, outgoing, incoming + outgoing, u)
+    np.testing.assert_allclose(
+        u, 0.5 * np.log1p((incoming - outgoing) / outgoing), rtol=4e-15, atol=0
+    )

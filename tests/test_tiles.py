@@ -27,7 +27,8 @@ def matrix_of(tiles):
     post, pre, values = [], [], []
     for strip, band in np.ndindex(tiles.starts.shape):
         rows = slice(int(tiles.begins[strip, band]), int(tiles.ends[strip, band]))
-        sizes = tiles.sizes[rows].astype(int)
+        each = np.ones_like(tiles.order) if tiles.sizes is None else tiles.sizes
+        sizes = each[rows].astype(int)
         assert (sizes > 0).all()
         begin = int(tiles.starts[strip, band])
         entries = slice(begin, begin + sizes.sum())

@@ -12,9 +12,9 @@ __all__ = [
     "gather_scatter",
     "goes_beyond",
     "laplacian_block",
-    "largest_imbalance",
     "pass_over_rows",
     "sweep_upstream",
+    "weigh",
     "within_components",
 ]
 
@@ -70,20 +70,30 @@ def gather_scatter(
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy")
-def largest_imbalance(
+def weigh(
     incoming: NDArray[np.float64], outgoing: NDArray[np.float64], through: NDArray[np.float64]
-) -> float:
-    """Return the largest |in − out| of what passes through a neuron; NaN if one is."""
+) -> tuple[float, float]:
+    """Compute ``through = in + out``, 1 where that is 0, and return two numbers.
+
+    The largest |in − out| of what passes through a neuron, NaN if one is, and the sum of what
+    comes in.
+    """
     n = incoming.size
-    found = np.zeros((n + CHUNK - 1) // CHUNK)
-    for c in prange(found.size):
+    largest, sums = np.zeros((2, (n + CHUNK - 1) // CHUNK))
+    for c in prange(sums.size):
         part = slice(np.int64(c) * CHUNK, min((np.int64(c) + 1) * CHUNK, n))
         coming, going, both = incoming[part], outgoing[part], through[part]
+        found, total = 0.0, 0.0
+        for k in range(coming.size):
+            passed = coming[k] + going[k]
+            both[k] = passed if passed != 0.0 else 1.0
+            total += coming[k]
         for k in range(coming.size):
             apart = abs(coming[k] - going[k]) / both[k]
-            if apart > found[c] or np.isnan(apart):
-                found[c] = apart
-    return found.max()
+            if apart > found or np.isnan(apart):
+                found = apart
+        largest[c], sums[c] = found, total
+    return largest.max(), sums.sum()
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

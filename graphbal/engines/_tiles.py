@@ -26,7 +26,7 @@ BITS = np.uint32(14)
 WIDTH = 1 << 14
 # Its rows are so many that it has about this many entries, so that memory is read in long runs,
 ENTRIES = 1 << 16
-# but no more than have their places in the cache while they are filled, and enough of any length.
+# but no more than fit beside them, and enough to find many of any length.
 FEWEST_ROWS, MOST_ROWS = 1 << 11, 1 << 13
 # Rows of so many entries or more are long enough not to be sorted by their number.
 LONG = 255
@@ -58,7 +58,8 @@ class Tiles:
         First band of each thread; all threads have as many entries.
     order, sizes : uint16 array
         The rows that have entries in a tile, counted from the first one of the band, and how many.
-        There is room between those of one tile and the next.
+        There is room between those of one tile and the next. Without sizes (None), `order` has the
+        row of each entry.
     begins, ends, starts : uint64 array, shape (n_strips, n_bands)
         Where those of each tile begin and end, and its first entry.
     """
@@ -70,7 +71,7 @@ class Tiles:
     rows: Places
     blocks: Places
     order: NDArray[np.uint16]
-    sizes: NDArray[np.uint16]
+    sizes: NDArray[np.uint16] | None
     begins: Places
     ends: Places
     starts: Places
@@ -93,7 +94,7 @@ class Tiles:
     def above(self, right: Array, enough: Array, share: float) -> Tiles:
         """Return the entries with a_ij right_j ≥ enough_i; one sweep if they are no larger share.
 
-        Each is a row of its own, and there is room between the threads' entries.
+        They have no `sizes`, and there is room between the threads' entries.
         """
         # A block of rows may have no band at all.
         of_block = np.append(self.starts[0], np.uint64(self.columns.size))[self.blocks]
@@ -113,13 +114,12 @@ class Tiles:
             if (found <= expected).all():
                 break
             expected = found
-        sizes = np.ones(order.size, dtype=self.sizes.dtype)
         return replace(
             self,
             columns=columns,
             values=values,
             order=order,
-            sizes=sizes,
+            sizes=None,
             begins=begins,
             ends=ends,
             starts=begins,
@@ -143,7 +143,8 @@ def tiles_of(
     room, new = _empty_tiles(indptr, rows, n)
     for kind in _narrowest_kinds(values, largest, squared):
         held = np.empty(m, dtype=kind)
-        if _fill(indptr, indices, values, rows, room, *new, held, kind == np.uint16, squared):
+        arrays = indptr, indices, values, rows, blocks, room, *new, held
+        if _fill(*arrays, kind == np.uint16, squared):
             break
     columns, order, sizes, begins, ends, starts = new
     return Tiles(n, columns, held, squared, rows, blocks, order, sizes, begins, ends, starts)
@@ -191,9 +192,10 @@ def part_tiles_of(
     Room for the rows of tiles that turned out to be fewer is cut off.
     """
     rows = _bands(indptr, np.array([0, indptr.size - 1]), n)[0]
-    room, new = _empty_tiles(indptr, rows, n)
+    _, new = _empty_tiles(indptr, rows, n)
     held = np.empty_like(values)
-    _fill_bands(indptr, indices, values, rows, room, *new, held, False, False)
+    every = np.uint64(0), np.uint64(rows.size - 1)
+    _fill_bands(indptr, indices, values, rows, *every, None, *new, held, False, False)
     columns, order, sizes, begins, ends, starts = new
     runs = np.stack([each[: ends.max(initial=0)] for each in (order, sizes)])
     return PartTiles(columns, held, runs, np.stack([begins, ends, starts]))
@@ -259,110 +261,119 @@ def _narrowest_kinds(values: Array, largest: float, squared: bool) -> list[DType
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _order_rows(ends, before, place, at, order, sizes, places):  # type: ignore[no-untyped-def]
+def _narrow(indices, values, whole, squared, columns, held):  # type: ignore[no-untyped-def]
+    """Write entries as tiles hold them; say whether all values are held."""
+    for e in range(indices.size):
+        columns[e] = np.uint16(np.uint32(indices[e]) & np.uint32(WIDTH - 1))
+    same = True
+    for e in range(values.size):
+        value = abs(values[e]) if squared else values[e]
+        if whole:
+            held[e] = np.uint16(np.int32(value))
+        else:
+            held[e] = value
+        same &= np.float64(held[e]) == value
+    return same
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _order_rows(row_begins, row_ends, at, order, sizes):  # type: ignore[no-untyped-def]
     """Order the rows of a tile by length, the longest first, `LONG` and longer ones as they come.
 
-    From `at` on, writes the rows and their lengths, empty ones last, and to `places` where to put
-    an entry by its number in its row, of which so many are before the tile: these are moved on to
-    where the row `ends` in it. Returns where the rows that are not empty end, and their entries,
-    which begin at `place`.
+    Writes the rows and their lengths from `at` on, empty ones last; returns where the others end.
     """
     one = np.uint64(1)
-    n_rows = ends.size
-    counts, long = np.zeros(LONG + 1, dtype=np.uint64), np.uint64(0)
-    for r in range(n_rows):
-        length = max(ends[r], before[r]) - before[r]
-        counts[min(length, np.uint64(LONG))] += one
-        if length >= LONG:
-            long += length
-    # By length, where the next row goes, and where the entries would go of a row at 0.
-    places_of_rows, origins = np.empty_like(counts), np.empty_like(counts)
-    of_long, place, row = place, place + long, at + counts[LONG]
-    places_of_rows[LONG] = at
-    for k in range(LONG - 1, -1, -1):
-        size = np.uint64(k)
-        places_of_rows[k], origins[k] = row, place - row * size
-        row += counts[k]
-        place += counts[k] * size
-    for r in range(n_rows):
-        length = max(ends[r], before[r]) - before[r]
-        kind = min(length, np.uint64(LONG))
-        at = places_of_rows[kind]
-        places_of_rows[kind] = at + one
+    places = np.zeros(LONG + 1, dtype=np.uint64)
+    for r in range(row_ends.size):
+        length = max(row_ends[r], row_begins[r]) - row_begins[r]
+        places[min(length, np.uint32(LONG))] += one
+    for k in range(LONG, -1, -1):
+        number, places[k] = places[k], at
+        at += number
+    for r in range(row_ends.size):
+        length = max(row_ends[r], row_begins[r]) - row_begins[r]
+        kind = min(length, np.uint32(LONG))
+        at = places[kind]
+        places[kind] = at + one
         order[at], sizes[at] = r, length
-        if length < LONG:
-            places[r] = origins[length] + at * length - before[r]
-        else:
-            places[r] = of_long - before[r]
-            of_long += length
-        before[r] += length
-    return row - counts[0], place
+    return places[1]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _fill_band(  # type: ignore[no-untyped-def]
     indptr, indices, values, first, last, at,
+    columns, order, sizes, begins, ends, starts, held, whole, squared, own_columns, own_values,
+):  # fmt: skip
+    """Put the entries of a band of rows into its tiles; say whether all values are held.
+
+    They are narrowed first, while they are read in a row: then a tile's are in a near cache.
+    """
+    begin, end = np.uint64(indptr[first]), np.uint64(indptr[last])
+    own = slice(begin, end)
+    same = _narrow(indices[own], values[own], whole, squared, own_columns, own_values)
+    # As the columns are sorted, the last entry of a row in a strip has the last word where it ends.
+    row_ends = np.zeros((begins.size, last - first), dtype=np.uint32)
+    row_begins = np.empty(last - first, dtype=np.uint32)
+    for r in range(row_begins.size):
+        row_begins[r] = np.uint64(indptr[first + r]) - begin
+        for e in range(np.uint64(indptr[first + r]), np.uint64(indptr[first + r + 1])):
+            row_ends[np.uint32(indices[e]) >> BITS, r] = np.uint32(e - begin) + np.uint32(1)
+    place = begin
+    for strip in range(begins.size):
+        begins[strip], starts[strip] = at, place
+        ends[strip] = _order_rows(row_begins, row_ends[strip], at, order, sizes)
+        for k in range(at, ends[strip]):
+            r, size = order[k], np.uint64(sizes[k])
+            source = np.uint64(row_begins[r])
+            row_begins[r] += np.uint32(size)
+            for e in range(size):
+                columns[place + e] = own_columns[source + e]
+                held[place + e] = own_values[source + e]
+            place += size
+        at = ends[strip]
+    return same
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _fill_bands(  # type: ignore[no-untyped-def]
+    indptr, indices, values, rows, first, last, room,
     columns, order, sizes, begins, ends, starts, held, whole, squared,
 ):  # fmt: skip
-    """Put the entries of a band of rows into its tiles; say whether all values are held."""
-    n_strips = begins.size
-    n_rows = last - first
-    # As the columns are sorted, the last entry of a row in a strip has the last word where it ends.
-    row_ends = np.zeros((n_strips, n_rows), dtype=np.uint32)
-    for r in range(n_rows):
-        begin = np.uint64(indptr[first + r])
-        for e in range(begin, np.uint64(indptr[first + r + 1])):
-            row_ends[np.uint32(indices[e]) >> BITS, r] = np.uint32(e - begin) + np.uint32(1)
-    places = np.empty((n_strips, n_rows), dtype=np.uint64)
-    before, place = np.zeros(n_rows, dtype=np.uint32), np.uint64(indptr[first])
-    for strip in range(n_strips):
-        begins[strip], starts[strip] = at, place
-        at, place = _order_rows(row_ends[strip], before, place, at, order, sizes, places[strip])
-        ends[strip] = at
-    same = True
-    for r in range(n_rows):
-        begin = np.uint64(indptr[first + r])
-        for e in range(begin, np.uint64(indptr[first + r + 1])):
-            j = np.uint32(indices[e])
-            value = abs(values[e]) if squared else values[e]
-            place = places[j >> BITS, r] + (e - begin)
-            columns[place] = np.uint16(j & np.uint32(WIDTH - 1))
-            if whole:
-                held[place] = np.uint16(np.int64(value))
-            else:
-                held[place] = value
-            same &= np.float64(held[place]) == value
+    """Put the entries of some bands into their tiles, each with its rows from where it has room.
+
+    Without room (None), they come one after the other.
+    """
+    most = np.uint64(0)
+    for band in range(first, last):
+        number = np.uint64(indptr[rows[band + 1]]) - np.uint64(indptr[rows[band]])
+        most = max(most, number)
+    own_columns, own_values = np.empty(most, columns.dtype), np.empty(most, held.dtype)
+    same, at = True, np.uint64(0)
+    for band in range(first, last):
+        if room is not None:
+            at = room[band]
+        same &= _fill_band(
+            *(indptr, indices, values, rows[band], rows[band + 1], at, columns, order),
+            *(sizes, begins[:, band], ends[:, band], starts[:, band], held, whole, squared),
+            *(own_columns, own_values),
+        )
+        at = ends[-1, band]
     return same
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy")
 def _fill(  # type: ignore[no-untyped-def]
-    indptr, indices, values, rows, room,
+    indptr, indices, values, rows, blocks, room,
     columns, order, sizes, begins, ends, starts, held, whole, squared,
 ):  # fmt: skip
     """Put the entries into their tiles; say whether the held values are what they were."""
-    same = np.ones(rows.size - 1, dtype=np.bool_)
-    for band in prange(rows.size - 1):
-        same[band] = _fill_band(
-            *(indptr, indices, values, rows[band], rows[band + 1], room[band], columns, order),
-            *(sizes, begins[:, band], ends[:, band], starts[:, band], held, whole, squared),
+    same = np.ones(blocks.size - 1, dtype=np.bool_)
+    for b in prange(blocks.size - 1):
+        same[b] = _fill_bands(
+            *(indptr, indices, values, rows, blocks[b], blocks[b + 1], room),
+            *(columns, order, sizes, begins, ends, starts, held, whole, squared),
         )
     return same.all()
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _fill_bands(  # type: ignore[no-untyped-def]
-    indptr, indices, values, rows, room,
-    columns, order, sizes, begins, ends, starts, held, whole, squared,
-):  # fmt: skip
-    """Put the entries into their tiles, on this thread, rows of tiles one after the other."""
-    at = np.uint64(0)
-    for band in range(rows.size - 1):
-        _fill_band(
-            *(indptr, indices, values, rows[band], rows[band + 1], at, columns, order),
-            *(sizes, begins[:, band], ends[:, band], starts[:, band], held, whole, squared),
-        )
-        at = ends[-1, band]
 
 
 @njit(inline="always", error_model="numpy")
@@ -377,9 +388,11 @@ def _pass_entry(columns, values, squared, e, y, inner):  # type: ignore[no-untyp
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _pass_tile(columns, values, squared, order, sizes, e, y, inner, gathered):  # type: ignore[no-untyped-def]
+def _pass_rows(  # type: ignore[no-untyped-def]
+    columns, values, squared, order, sizes, begin, end, e, y, inner, gathered
+):
     """Gather to a tile's rows from the pairs of its columns, and scatter to these."""
-    for r in range(order.size):
+    for r in range(begin, end):
         i, size = order[r], np.uint64(sizes[r])
         y_i = y[i]
         # Two sums, so that an entry need not wait for the one before it.
@@ -392,6 +405,14 @@ def _pass_tile(columns, values, squared, order, sizes, e, y, inner, gathered):  
             even += _pass_entry(columns, values, squared, e, y_i, inner)
             e += np.uint64(1)
         gathered[i] += even + odd
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _pass_entries(columns, values, squared, order, begin, end, y, inner, gathered):  # type: ignore[no-untyped-def]
+    """Do what `_pass_rows` does where each entry has its row."""
+    for e in range(begin, end):
+        i = order[e]
+        gathered[i] += _pass_entry(columns, values, squared, e, y[i], inner)
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
@@ -411,11 +432,14 @@ def _pass_bands(  # type: ignore[no-untyped-def]
             inner[2 * j + 1] = scattered[begin + j]
         for band in range(first, last):
             own = slice(rows[band], rows[band + 1])
-            of_tile = slice(begins[strip, band], ends[strip, band])
-            _pass_tile(
-                *(columns, values, squared, order[of_tile], sizes[of_tile]),
-                *(starts[strip, band], y[own], inner, gathered[own]),
-            )
+            tile = begins[strip, band], ends[strip, band]
+            if sizes is None:
+                _pass_entries(columns, values, squared, order, *tile, y[own], inner, gathered[own])
+            else:
+                _pass_rows(
+                    *(columns, values, squared, order, sizes, *tile),
+                    *(starts[strip, band], y[own], inner, gathered[own]),
+                )
         for j in range(n_columns):
             scattered[begin + j] = inner[2 * j + 1]
 

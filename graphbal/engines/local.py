@@ -38,6 +38,8 @@ MANY = 100_000
 # many synapses each it pays to put the edges into tiles first, for the price of three passes.
 TILED = 30_000
 CROWDED = 32
+# Freed blocks up to so many bytes are kept for vectors to come.
+KEPT = 31 << 20
 # A matrix at least this full goes to BLAS.
 DENSE_FILL = 0.5
 # and is read in blocks of this many rows.
@@ -131,6 +133,8 @@ class State:
     @cached_property
     def through(self) -> Array:
         """Incoming plus outgoing cost, the Laplacian's diagonal; 1 for a neuron without cost."""
+        if self.q.size >= MANY:
+            return self._weighed[0]
         through = self.incoming + self.outgoing
         if not through.all():
             through[through == 0] = 1.0
@@ -140,9 +144,7 @@ class State:
     def neuron_imbalance(self) -> float:
         """Largest |in − out| / (in + out) of any neuron."""
         if self.q.size >= MANY:
-            from graphbal.engines._kernels import largest_imbalance
-
-            return largest_imbalance(self.incoming, self.outgoing, self.through)
+            return self._weighed[1]
         apart = self.incoming - self.outgoing
         np.abs(apart, out=apart)
         apart /= self.through
@@ -151,7 +153,15 @@ class State:
     @cached_property
     def total_cost(self) -> float:
         """Sum of all costs."""
-        return float(self.incoming.sum())
+        return self._weighed[2] if self.q.size >= MANY else float(self.incoming.sum())
+
+    @cached_property
+    def _weighed(self) -> tuple[Array, float, float]:
+        """The three above, found in one sweep over many neurons."""
+        from graphbal.engines._kernels import weigh
+
+        through = np.empty_like(self.incoming)
+        return through, *weigh(self.incoming, self.outgoing, through)
 
     @property
     def gradients(self) -> Array:
@@ -209,8 +219,20 @@ def tiled_engine(
     matrix: sparse.csr_array, largest: float = np.inf, squared: bool = False
 ) -> Engine:
     """Return the engine that passes in tiles over this matrix, or over its entries' squares."""
+    _keep_freed_memory()
     tiles = in_tiles(matrix, largest, squared)
     return Engine(tiles.n, tiles.products, tiles)
+
+
+def _keep_freed_memory() -> None:
+    """Make the C library hold on to the memory of vectors for the next ones.
+
+    At first glibc gives large blocks back to the system as they are freed, and the first touch of
+    new ones takes longer than most of what is computed on vectors. Once a block of up to 32 MiB was
+    freed, it keeps all up to that size, see M_MMAP_THRESHOLD in mallopt(3). The block is never
+    touched; elsewhere this does nothing.
+    """
+    np.empty(KEPT, dtype=np.uint8)
 
 
 def stored_bytes(matrix: sparse.csr_array, largest: float = np.inf, squared: bool = False) -> int:

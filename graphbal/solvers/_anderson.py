@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from graphbal.engines._kernels import CHUNK
 
-__all__ = ["combine", "correct", "gram", "observe"]
+__all__ = ["extend", "gram", "half_log_ratios", "observe", "reduce"]
 
 Array = NDArray[np.float64]
 
@@ -73,23 +73,62 @@ def gram(moves: Array, weights: Array) -> Array:
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy")
-def combine(start: Array, sign: float, factors: Array, rows: Array, result: Array) -> None:
-    """Compute ``start + sign Σ_m factors[m] rows[m]``."""
-    n = start.size
+def half_log_ratios(incoming: Array, outgoing: Array, through: Array, u: Array) -> None:
+    """Compute ``u = ½ log(incoming / outgoing)`` where neurons are balanced to an eighth.
+
+    That is artanh((in − out) / through), of which nine terms are all that can be told.
+    """
+    n = u.size
     for c in prange((n + CHUNK - 1) // CHUNK):
         part = slice(np.int64(c) * CHUNK, min((np.int64(c) + 1) * CHUNK, n))
-        own = result[part]
-        own[:] = start[part]
-        for m in range(factors.size):
-            factor, row = sign * factors[m], rows[m, part]
-            for k in range(own.size):
-                own[k] += factor * row[k]
+        coming, going, both, own = incoming[part], outgoing[part], through[part], u[part]
+        for k in range(own.size):
+            r = (coming[k] - going[k]) / both[k]
+            s = r * r
+            series = 1 / 15 + s * (1 / 17)
+            series = 1 / 9 + s * (1 / 11 + s * (1 / 13 + s * series))
+            series = 1 / 3 + s * (1 / 5 + s * (1 / 7 + s * series))
+            own[k] = r + r * s * series
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy")
-def correct(
-    x: Array, gathered: Array, scattered: Array, gain: Array, loss: Array, through: Array
+def reduce(
+    u: Array, factors: Array, changes: Array, gain: Array, loss: Array, rest: Array, pairs: Array
 ) -> None:
-    """Compute ``gathered = x + (loss gathered + gain scattered) / through``, in place."""
-    for k in prange(x.size):
-        gathered[k] = x[k] + (loss[k] * gathered[k] + gain[k] * scattered[k]) / through[k]
+    """Compute ``rest = u − Σ_m factors[m] changes[m]``, and ``pairs``, gain and loss times that."""
+    n = u.size
+    for c in prange((n + CHUNK - 1) // CHUNK):
+        part = slice(np.int64(c) * CHUNK, min((np.int64(c) + 1) * CHUNK, n))
+        own, old = rest[part], u[part]
+        x, y, gains, losses = pairs[0, part], pairs[1, part], gain[part], loss[part]
+        for k in range(own.size):
+            own[k] = old[k]
+        for m in range(factors.size):
+            factor, row = factors[m], changes[m, part]
+            for k in range(own.size):
+                own[k] -= factor * row[k]
+        for k in range(own.size):
+            x[k] = gains[k] * own[k]
+            y[k] = losses[k] * own[k]
+
+
+@njit(parallel=True, cache=True, nogil=True, error_model="numpy")
+def extend(
+    rest: Array, gathered: Array, scattered: Array, gain: Array, loss: Array, through: Array,
+    factors: Array, moves: Array, move: Array,
+) -> None:  # fmt: skip
+    """Add the moves by their factors to the preconditioned rest.
+
+    ``move = rest + (loss gathered + gain scattered) / through + Σ_m factors[m] moves[m]``
+    """
+    n = rest.size
+    for c in prange((n + CHUNK - 1) // CHUNK):
+        part = slice(np.int64(c) * CHUNK, min((np.int64(c) + 1) * CHUNK, n))
+        own, left, gains, losses = move[part], rest[part], gain[part], loss[part]
+        into, out_of, both = gathered[part], scattered[part], through[part]
+        for k in range(own.size):
+            own[k] = left[k] + (losses[k] * into[k] + gains[k] * out_of[k]) / both[k]
+        for m in range(factors.size):
+            factor, row = factors[m], moves[m, part]
+            for k in range(own.size):
+                own[k] += factor * row[k]

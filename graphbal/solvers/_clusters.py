@@ -40,7 +40,11 @@ def clusters_of_strong_synapses(
     largest = 0.0
     for i in range(n):
         gain[i] = np.exp(q[i] * root)
-        typical[i] = (incoming[i] / max(indptr[i + 1] - indptr[i], 1)) ** root
+        typical[i] = incoming[i] / max(indptr[i + 1] - indptr[i], 1)
+        if power == 2.0:
+            typical[i] = np.sqrt(typical[i])
+        elif power != 1.0:
+            typical[i] **= root
         largest = max(largest, typical[i])
     for i in range(n):
         threshold[i] = weak * largest
@@ -80,18 +84,34 @@ def _join(parent: NDArray[np.int32], i: int, j: int) -> bool:
     return True
 
 
-@njit(cache=True, error_model="numpy")
+@njit(inline="always", error_model="numpy")
+def _is_strong(e, i, j, bases, gain, weak):  # type: ignore[no-untyped-def]
+    return abs(bases[e]) * gain[j] >= max(weak[i], weak[j]) * gain[i]
+
+
+@njit(inline="always", error_model="numpy")
 def _note_few(i, indptr, indices, bases, gain, weak, few):  # type: ignore[no-untyped-def]
-    """Note the first inputs of neuron i that are not weak, itself where there are none."""
+    """Note the first inputs of neuron i that are not weak, itself where there are none.
+
+    Most often these are its first inputs. To take them without a question in between lets the
+    processor go on to other neurons while it waits for the memory of this one.
+    """
+    begin, end = indptr[i], indptr[i + 1]
     found = 0
-    for e in range(indptr[i], indptr[i + 1]):
-        j = indices[e]
-        if abs(bases[e]) * gain[j] / gain[i] >= max(weak[i], weak[j]):
-            few[i, found] = j
-            found += 1
-            if found == FEW:
-                break
-    few[i, found:] = i
+    if end - begin >= FEW:
+        for k in range(FEW):
+            j = indices[begin + k]
+            few[i, k] = j
+            found += _is_strong(begin + k, i, j, bases, gain, weak)
+    if found < FEW:
+        found = 0
+        for e in range(begin, end):
+            j = indices[e]
+            if found < FEW and _is_strong(e, i, j, bases, gain, weak):
+                few[i, found] = j
+                found += 1
+        for k in range(found, FEW):
+            few[i, k] = i
 
 
 @njit(parallel=True, cache=True, error_model="numpy")
@@ -137,7 +157,7 @@ def _linked(
         for i in range(n):
             for e in range(indptr[i], indptr[i + 1]):
                 j = indices[e]
-                if abs(bases[e]) * gain[j] / gain[i] >= max(weak[i], weak[j]):
+                if _is_strong(e, i, j, bases, gain, weak):
                     _join(parent, i, j)
     labels = np.empty(n, dtype=np.int32)
     n_labels = 0

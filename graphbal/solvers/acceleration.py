@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,7 +15,7 @@ from graphbal.solvers._problem import SMALLEST, WIDE, History, Problem, span
 if TYPE_CHECKING:
     from graphbal.engines._tiles import Tiles
 
-__all__ = ["accelerated", "half_log_ratio", "strong_preconditioner"]
+__all__ = ["accelerated", "half_log_ratio", "strongest"]
 
 Array = NDArray[np.float64]
 
@@ -54,38 +53,42 @@ def accelerated(
     .. [1] H. Fang, Y. Saad, "Two classes of multisecant methods for nonlinear acceleration",
        Numer Linear Algebra Appl 16(3): 197-221 (2009). https://doi.org/10.1002/nla.617
     """
-    from graphbal.solvers._anderson import combine, gram, observe
+    from graphbal.solvers import _anderson
 
-    weights = state.through
-    precondition = strong_preconditioner(problem, state)
+    n, weights = problem.n, state.through
+    strong = strongest(problem, state) if isinstance(problem, Problem) else None
     # Directions need not be known to the last digit: in single precision they are read faster.
-    moves, changes = np.zeros((2, WINDOW, problem.n), dtype=np.float32)
-    curvatures, slopes = np.zeros((WINDOW, WINDOW)), np.zeros(WINDOW)
+    moves, changes = np.zeros((2, WINDOW, n), dtype=np.float32)
+    curvatures, slopes, further = np.zeros((WINDOW, WINDOW)), np.zeros(WINDOW), np.zeros(0)
+    move, rest, pairs = np.empty(n), np.empty(n), np.empty((2, n))
+    nothing = np.zeros((2, n))
     lowest = state
-    imbalance = state.neuron_imbalance
     u = half_log_ratio(state)
     largest = [_largest(u)]
-    move, rest = precondition(state, u), np.empty_like(u)
     for step in range(max_steps):
-        moved = state.q + move
-        if span(moved) > WIDE:
+        history.record(state.neuron_imbalance, state.total_cost, engine.n_passes)
+        _anderson.reduce(u, further, changes, state.gain, state.loss, rest, pairs)
+        reached = nothing if strong is None else strong.products(*pairs)
+        scales = state.gain, state.loss, state.through
+        _anderson.extend(rest, *reached, *scales, further, moves, move)
+        q = problem.centred(state.q + move)
+        if span(q) > WIDE:
             break
-        history.record(imbalance, state.total_cost, engine.n_passes)
         latest, held = step % WINDOW, min(step + 1, WINDOW)
-        q = problem.centred(moved)
-        moves[latest] = q - state.q
+        np.subtract(q, state.q, out=moves[latest], casting="same_kind")
         state = engine.at(q)
         if state.total_cost <= lowest.total_cost:
             lowest = state
         # Entry (i, j) is move_i · D change_j, which is symmetric but for terms of second order.
         before, u = u, half_log_ratio(state)
-        products = observe(before, u, weights, moves, changes, latest)
+        products = _anderson.observe(before, u, weights, moves, changes, latest)
         slopes[latest] = products[-1]
         curvatures[latest] = curvatures[:, latest] = slopes - products[:-1]
         slopes = products[:-1]
         imbalance = state.neuron_imbalance
         if imbalance <= tol:
-            ritz = _smallest_ritz_value(gram(moves[:held], weights), curvatures[:held, :held])
+            products = _anderson.gram(moves[:held], weights)
+            ritz = _smallest_ritz_value(products, curvatures[:held, :held])
             if imbalance <= 10 * tol * ritz:
                 return state, imbalance / ritz
         largest.append(_largest(u))
@@ -95,15 +98,19 @@ def accelerated(
             further = np.linalg.solve(curvatures[:held, :held], slopes[:held])
         except np.linalg.LinAlgError:  # no move at all
             break
-        combine(u, -1.0, further, changes, rest)
-        combine(precondition(state, rest), 1.0, further, moves, move)
     return lowest, np.inf
 
 
 def half_log_ratio(state: State) -> Array:
     """Return ½ log(in/out), the step that balances each neuron among unmoved neighbours."""
+    if state.neuron_imbalance <= 1 / 8:
+        from graphbal.solvers._anderson import half_log_ratios
+
+        step = np.empty_like(state.q)
+        half_log_ratios(state.incoming, state.outgoing, state.through, step)
+        return step
     with np.errstate(divide="ignore", invalid="ignore"):
-        step: Array = state.incoming / state.outgoing
+        step = state.incoming / state.outgoing
         np.log(step, out=step)
     if not np.isfinite(step.sum()):  # neurons without inputs or outputs
         step[~np.isfinite(step)] = 0.0
@@ -111,30 +118,15 @@ def half_log_ratio(state: State) -> Array:
     return step
 
 
-def strong_preconditioner(problem: Problem, state: State) -> Callable[[State, Array], Array]:
-    r"""Return :math:`x ↦ x + D^{-1} S x`, with S the strongest twentieth of C + Cᵀ.
+def strongest(problem: Problem, state: State) -> Tiles:
+    r"""Return the synapses that precondition: S, the strongest twentieth of C.
 
-    The eigenvalues of D⁻¹ L far from 1 are due to few synapses, those that are strong beside what
-    their neurons pass on in all, c_ij / √(D_i D_j). If S were all of C + Cᵀ, an eigenvalue 1 − λ
-    would become 1 − λ²; with a twentieth of it the extreme ones nearly do, for an eighth of a
-    pass. (1 + D⁻¹ S) D⁻¹ is positive, as D exceeds the row sums of S.
+    A rest r becomes :math:`r + D^{-1} (S + S^⊤) r`. The eigenvalues of D⁻¹ L far from 1 are due to
+    few synapses, those that are strong beside what their neurons pass on in all,
+    c_ij / √(D_i D_j), c at the state. If S were all of C, an eigenvalue 1 − λ would become 1 − λ²;
+    with a twentieth of it the extreme ones nearly do, for an eighth of a pass.
+    (1 + D⁻¹ (S + S^⊤)) D⁻¹ is positive, as D exceeds the row sums of S + S^⊤.
     """
-    if not isinstance(problem, Problem):  # its edges are elsewhere
-        return lambda state, x: x
-    from graphbal.solvers._anderson import correct
-
-    strong = _strongest(problem, state)
-
-    def preconditioned(state: State, x: Array) -> Array:
-        gathered, scattered = strong.products(state.gain * x, state.loss * x)
-        correct(x, gathered, scattered, state.gain, state.loss, state.through)
-        return gathered
-
-    return preconditioned
-
-
-def _strongest(problem: Problem, state: State) -> Tiles:
-    """Return the entries of largest c_ij / √(D_i D_j), c at the state, by a sample's quantile."""
     scale = 1 / np.sqrt(state.through)
     left, right = state.loss * scale, state.gain * scale
     bases, m = problem.bases, problem.n_synapses
