@@ -96,20 +96,22 @@ class Tiles:
 
         They have no `sizes`, and there is room between the threads' entries.
         """
+        of_tile = np.diff(np.append(self.starts.T.ravel(), np.uint64(self.columns.size)))
+        shape = self.blocks.size - 1, int(of_tile.max(initial=0))
+        picked, picked_rows = np.empty(shape, dtype=np.uint32), np.empty(shape, dtype=np.uint16)
         # A block of rows may have no band at all.
         of_block = np.append(self.starts[0], np.uint64(self.columns.size))[self.blocks]
         expected = np.ceil(share * np.diff(of_block.astype(np.int64))).astype(np.int64)
         begins, ends = np.empty_like(self.begins), np.empty_like(self.ends)
         while True:
-            # A row is copied if all of it would fit.
-            room = np.concatenate([[0], np.cumsum(expected + WIDTH)]).astype(np.uint64)
+            room = np.concatenate([[0], np.cumsum(expected)]).astype(np.uint64)
             columns = np.empty(room[-1], dtype=self.columns.dtype)
             values = np.empty(room[-1], dtype=self.values.dtype)
             order = np.empty(room[-1], dtype=self.order.dtype)
             found = _copy_above(
                 *(self.columns, self.values, self.squared, self.rows, self.blocks),
                 *(self.order, self.sizes, self.begins, self.ends, self.starts),
-                *(right, enough, room, columns, values, order, begins, ends),
+                *(right, enough, picked, picked_rows, room, columns, values, order, begins, ends),
             )
             if (found <= expected).all():
                 break
@@ -470,35 +472,40 @@ def _gather_scatter(  # type: ignore[no-untyped-def]
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy")
 def _copy_above(  # type: ignore[no-untyped-def]
     columns, values, squared, rows, blocks, order, sizes, begins, ends, starts,
-    right, enough, room, new_columns, new_values, new_order, new_begins, new_ends,
+    right, enough, picked, picked_rows, room, new_columns, new_values, new_order, new_begins,
+    new_ends,
 ):  # fmt: skip
-    """Copy the entries with ``value * right[column] >= enough[row]``, of the rows that surely fit.
+    """Copy the entries with ``value * right[column] >= enough[row]``, of the tiles that fit.
 
-    Block b of the bands writes from ``room[b]`` on. Returns how many there are in each.
+    Block b of the bands notes those of a tile in ``picked[b]`` and ``picked_rows[b]``, and writes
+    from ``room[b]`` on. Returns how many there are in each.
     """
     found = np.zeros(blocks.size - 1, dtype=np.int64)
     for b in prange(blocks.size - 1):
-        at = room[b]
+        own, own_rows, at = picked[b], picked_rows[b], room[b]
         for strip in range(starts.shape[0]):
             inner = right[strip * WIDTH :]
             for band in range(blocks[b], blocks[b + 1]):
                 outer = enough[rows[band] :]
-                new_begins[strip, band] = at
-                e = starts[strip, band]
+                start, number = starts[strip, band], np.uint64(0)
+                e = start
                 for r in range(begins[strip, band], ends[strip, band]):
                     i, end = order[r], e + np.uint64(sizes[r])
-                    needed, fits = outer[i], at + (end - e) <= room[b + 1]
+                    needed = outer[i]
                     for k in range(e, end):
                         value = np.float64(values[k])
                         if squared:
                             value *= value
-                        if fits:
-                            # Written in any case, and written over if not kept.
-                            new_columns[at] = columns[k]
-                            new_values[at] = values[k]
-                            new_order[at] = i
-                        at = at + np.uint64(1) if value * inner[columns[k]] >= needed else at
+                        # Written in any case, and written over if not picked.
+                        own[number], own_rows[number] = k - start, i
+                        number += np.uint64(value * inner[columns[k]] >= needed)
                     e = end
-                new_ends[strip, band] = at
+                new_begins[strip, band], new_ends[strip, band] = at, at + number
+                if at + number <= room[b + 1]:
+                    for k in range(number):
+                        e = start + np.uint64(own[k])
+                        new_columns[at + k], new_values[at + k] = columns[e], values[e]
+                        new_order[at + k] = own_rows[k]
+                at += number
         found[b] = at - room[b]
     return found
