@@ -159,6 +159,8 @@ def _linked(
                 j = indices[e]
                 if _is_strong(e, i, j, bases, gain, weak):
                     _join(parent, i, j)
+    if n_parts == 1:
+        return 1, np.zeros(n, dtype=np.int32)
     labels = np.empty(n, dtype=np.int32)
     n_labels = 0
     for i in range(n):

@@ -34,6 +34,7 @@ def accelerated(
     tol: float,
     max_steps: int,
     history: History,
+    before: State | None = None,
 ) -> tuple[State, float]:
     r"""Balance from a state on; return a state and the estimated error of its potentials.
 
@@ -43,7 +44,7 @@ def accelerated(
     how far each of these should still go. The part of u that they account for is taken from them;
     the rest, orthogonal to the moves, is preconditioned and added [1]_. So each pass serves as a
     state and as a product with the Laplacian, and on a quadratic cost the steps would be those of
-    conjugate gradients.
+    conjugate gradients. The way to the state from one `before` counts as a move.
 
     The error is the imbalance over the smallest Ritz value of D⁻¹ L on the moves. It is infinite if
     progress became too slow to go on; the state is then the one of lowest cost.
@@ -55,50 +56,100 @@ def accelerated(
     """
     from graphbal.solvers import _anderson
 
-    n, weights = problem.n, state.through
+    n = problem.n
     strong = strongest(problem, state) if isinstance(problem, Problem) else None
-    # Directions need not be known to the last digit: in single precision they are read faster.
-    moves, changes = np.zeros((2, WINDOW, n), dtype=np.float32)
-    curvatures, slopes, further = np.zeros((WINDOW, WINDOW)), np.zeros(WINDOW), np.zeros(0)
+    moves = _Moves(state.through)
     move, rest, pairs = np.empty(n), np.empty(n), np.empty((2, n))
     nothing = np.zeros((2, n))
     lowest = state
     u = half_log_ratio(state)
-    largest = [_largest(u)]
+    if before is not None:
+        moves.note(before.q, state.q, half_log_ratio(before), u)
+    largest = [_largest(state)]
     for step in range(max_steps):
         history.record(state.neuron_imbalance, state.total_cost, engine.n_passes)
-        _anderson.reduce(u, further, changes, state.gain, state.loss, rest, pairs)
-        reached = nothing if strong is None else strong.products(*pairs)
-        scales = state.gain, state.loss, state.through
-        _anderson.extend(rest, *reached, *scales, further, moves, move)
-        q = problem.centred(state.q + move)
-        if span(q) > WIDE:
-            break
-        latest, held = step % WINDOW, min(step + 1, WINDOW)
-        np.subtract(q, state.q, out=moves[latest], casting="same_kind")
-        state = engine.at(q)
-        if state.total_cost <= lowest.total_cost:
-            lowest = state
-        # Entry (i, j) is move_i · D change_j, which is symmetric but for terms of second order.
-        before, u = u, half_log_ratio(state)
-        products = _anderson.observe(before, u, weights, moves, changes, latest)
-        slopes[latest] = products[-1]
-        curvatures[latest] = curvatures[:, latest] = slopes - products[:-1]
-        slopes = products[:-1]
-        imbalance = state.neuron_imbalance
-        if imbalance <= tol:
-            products = _anderson.gram(moves[:held], weights)
-            ritz = _smallest_ritz_value(products, curvatures[:held, :held])
-            if imbalance <= 10 * tol * ritz:
-                return state, imbalance / ritz
-        largest.append(_largest(u))
-        if step >= TRIAL and largest[-1] > 0.5 * largest[-1 - TRIAL]:
-            break
         try:
-            further = np.linalg.solve(curvatures[:held, :held], slopes[:held])
+            further = moves.further()
         except np.linalg.LinAlgError:  # no move at all
             break
+        _anderson.reduce(u, further, moves.changes, state.gain, state.loss, rest, pairs)
+        reached = nothing if strong is None else strong.products(*pairs)
+        scales = state.gain, state.loss, state.through
+        _anderson.extend(rest, *reached, *scales, further, moves.moves, move)
+        q = problem.centred(np.add(state.q, move, out=move))
+        if span(q) > WIDE:
+            break
+        left, u_left = state.q, u
+        state = engine.at(q)
+        u = half_log_ratio(state)
+        moves.note(left, q, u_left, u)
+        if state.total_cost <= lowest.total_cost:
+            lowest = state
+        imbalance = state.neuron_imbalance
+        if imbalance <= tol:
+            ritz = moves.smallest_ritz_value()
+            if imbalance <= 10 * tol * ritz:
+                return state, imbalance / ritz
+        largest.append(_largest(state))
+        if step >= TRIAL and largest[-1] > 0.5 * largest[-1 - TRIAL]:
+            break
     return lowest, np.inf
+
+
+class _Moves:
+    """The last moves of the potentials, the changes of u along them, and products of both.
+
+    Parameters
+    ----------
+    weights : array, shape (n,)
+        D, the diagonal of the Laplacian, which is not renewed.
+    """
+
+    def __init__(self, weights: Array) -> None:
+        self.weights = weights
+        # Directions need not be known to the last digit: in single precision they are read faster.
+        self.moves, self.changes = np.zeros((2, WINDOW, weights.size), dtype=np.float32)
+        # move_i · D change_j, which is symmetric but for terms of second order, and move_i · D u.
+        self._curvatures, self._slopes = np.zeros((WINDOW, WINDOW)), np.zeros(WINDOW)
+        self._number = 0
+
+    def note(self, left: Array, reached: Array, u_left: Array, u: Array) -> None:
+        """Note a move in place of the oldest, and u before and after it."""
+        from graphbal.solvers._anderson import observe
+
+        latest = self._number % WINDOW
+        np.subtract(reached, left, out=self.moves[latest], casting="same_kind")
+        products = observe(u_left, u, self.weights, self.moves, self.changes, latest)
+        self._slopes[latest] = products[-1]
+        curvatures = self._slopes - products[:-1]
+        self._curvatures[latest] = self._curvatures[:, latest] = curvatures
+        self._slopes = products[:-1]
+        self._number += 1
+
+    def further(self) -> Array:
+        """Return how much further each of the moves should go."""
+        held = self._held
+        return np.linalg.solve(self._curvatures[held, held], self._slopes[held]).astype(float)
+
+    def smallest_ritz_value(self) -> float:
+        """Return the smallest Ritz value of D⁻¹ L on the moves."""
+        from graphbal.solvers._anderson import gram
+
+        held = self._held
+        products = gram(self.moves[held], self.weights)
+        size = np.sqrt(np.maximum(products.diagonal(), SMALLEST))
+        scale = np.outer(size, size)
+        try:
+            values: Array = linalg.eigh(
+                self._curvatures[held, held] / scale, products / scale, eigvals_only=True
+            )
+        except (linalg.LinAlgError, ValueError):  # moves that are parallel, or no move at all
+            return SMALLEST
+        return max(float(values[0]), SMALLEST)
+
+    @property
+    def _held(self) -> slice:
+        return slice(min(self._number, WINDOW))
 
 
 def half_log_ratio(state: State) -> Array:
@@ -138,16 +189,7 @@ def strongest(problem: Problem, state: State) -> Tiles:
     return (state.engine.tiles or in_tiles(problem.costs)).above(right, enough, 2 * STRONG)
 
 
-def _smallest_ritz_value(products: Array, curvatures: Array) -> float:
-    """Return the smallest Ritz value of D⁻¹ L on moves with these products with D and with L."""
-    size = np.sqrt(np.maximum(products.diagonal(), SMALLEST))
-    scale = np.outer(size, size)
-    try:
-        values: Array = linalg.eigh(curvatures / scale, products / scale, eigvals_only=True)
-    except (linalg.LinAlgError, ValueError):  # moves that are parallel, or no move at all
-        return SMALLEST
-    return max(float(values[0]), SMALLEST)
-
-
-def _largest(x: Array) -> float:
-    return float(max(x.max(), -x.min()))
+def _largest(state: State) -> float:
+    """Return the largest ½ |log(in/out)|."""
+    with np.errstate(divide="ignore"):
+        return float(np.arctanh(state.neuron_imbalance))

@@ -244,12 +244,13 @@ def _descend(
         problem, base, start = problem.shifted(start), start, None
     engine = problem.engine()
     linear = _LINEAR[settings.linear](problem, settings.max_linear_iterations)
-    state = engine.at(np.zeros(problem.n) if start is None else start)
+    state, before = engine.at(np.zeros(problem.n) if start is None else start), None
     if start is None and not base.any():
-        state = _rank_one_start(problem, engine, state)
+        state, before = _rank_one_start(problem, engine, state)
     error = 0.0 if settled else np.inf
     if settings.linear == "cg" and not settled and _can_accelerate(problem):
-        state, error = accelerated(problem, engine, state, tol, settings.max_iterations, history)
+        most = settings.max_iterations
+        state, error = accelerated(problem, engine, state, tol, most, history, before)
     inner = 0
     converged = False
     while True:
@@ -288,10 +289,13 @@ def _can_accelerate(problem: Problem) -> bool:
     return problem.n_synapses > CROWDED * problem.n and not problem.affords_scrutiny
 
 
-def _rank_one_start(problem: Problem, engine: Engine, state: State) -> State:
-    """Move to q = ½ log(in/out), exact for rank-one costs, unless that costs more."""
+def _rank_one_start(problem: Problem, engine: Engine, state: State) -> tuple[State, State | None]:
+    """Move to q = ½ log(in/out), exact for rank-one costs, unless that costs more.
+
+    The second state is the one before, if there was a move.
+    """
     moved = engine.at(problem.centred(half_log_ratio(state)))
-    return moved if moved.total_cost < state.total_cost else state
+    return (moved, state) if moved.total_cost < state.total_cost else (state, None)
 
 
 def _line_search(engine: Engine, state: State, direction: Array) -> tuple[State, float]:
