@@ -1,6 +1,7 @@
 import itertools
 
 import mpmath
+import networkx as nx
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -10,8 +11,8 @@ from oracles import exact_neuron_imbalance
 
 import graphbal as gb
 from graphbal import ensembles
-from graphbal.solvers import Auto, ClosedForm, Newton, Osborne
-from graphbal.solvers._elimination import star_mesh
+from graphbal.solvers import Auto, ClosedForm, Newton, Osborne, dense
+from graphbal.solvers._elimination import elimination_order, star_mesh
 
 NEWTONS = [Newton("cg"), Newton("amg"), Newton("direct"), Newton("cholesky")]
 
@@ -246,6 +247,42 @@ def test_star_mesh_elimination_is_exact_to_rounding_over_400_decades(n):
         exact = mpmath.lu_solve(matrix[1:, 1:], rhs[1:])
         expected = [0.0] + [float(v) for v in exact]
     np.testing.assert_allclose(x, expected, atol=1e-13)
+
+
+@settings(max_examples=40, deadline=None)
+@given(n=st.integers(2, 40), degree=st.integers(0, 4), seed=st.integers(0, 10**6))
+def test_an_elimination_order_has_every_neuron_once_and_begins_where_there_are_fewest(
+    n, degree, seed
+):
+    post, pre = np.random.default_rng(seed).integers(0, n, (2, n * degree))
+    order = elimination_order(post, pre, n)
+    assert sorted(order) == list(range(n))
+    neighbours = [len({*post[pre == k], *pre[post == k]} - {k}) for k in range(n)]
+    half_full = 2 * min(neighbours) > n - 1
+    assert half_full or neighbours[order[-1]] == min(neighbours)
+
+
+def test_trees_are_eliminated_without_a_new_pair():
+    tree = nx.random_labeled_tree(300, seed=3)
+    post, pre = np.array(tree.edges).T
+    place = np.argsort(elimination_order(post, pre, 300))
+    later, earlier = np.maximum(place[post], place[pre]), np.minimum(place[post], place[pre])
+    # Each neuron but the first has one neighbour when it goes.
+    assert sorted(later) == list(range(1, 300))
+    assert (earlier < later).all()
+
+
+@pytest.mark.parametrize("scale", [1e-270, 1e-100, 1.0, 1e100, 1e270])
+def test_few_synapses_are_eliminated_as_many_are_whatever_the_size_of_costs(monkeypatch, scale):
+    net = ensembles.random_network(60, 4, weights=ensembles.LogNormal(2.0), seed=5, p=1)
+    net = net.with_weights(net.weights.data * scale)
+    few = gb.balance(net, solver=Newton("direct"))
+    monkeypatch.setattr(dense, "CROWDED", 0)
+    many = gb.balance(net, solver=Newton("direct"))
+    assert few.converged
+    assert many.converged
+    np.testing.assert_allclose(few.h, many.h, rtol=0, atol=1e-8)
+    assert exact_neuron_imbalance(net, few.h) <= 1e-9
 
 
 @settings(max_examples=25, deadline=None)

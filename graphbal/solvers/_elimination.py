@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["star_mesh"]
+__all__ = ["elimination_order", "star_mesh"]
 
 
 @njit(cache=True, error_model="numpy")
@@ -70,3 +70,54 @@ def star_mesh(conductance: NDArray[np.float64], flow: NDArray[np.float64]) -> ND
             value += (conductance[k, j] / total[k]) * x[j] + flow[k, j] / total[k]
         x[k] = value
     return x
+
+
+@njit(cache=True, error_model="numpy")
+def elimination_order(
+    post: NDArray[np.integer], pre: NDArray[np.integer], n: int
+) -> NDArray[np.intp]:
+    """Return an order of n neurons in which `star_mesh` joins few pairs of them anew.
+
+    It begins with the last, which has the fewest neighbours, then takes the one that has the fewest
+    after that, and so on, until half of those that are left are neighbours of any [1]_. Time n² and
+    the square of the neighbours of each; memory n² bytes.
+
+    References
+    ----------
+    .. [1] A. George, J. W. H. Liu, "The evolution of the minimum degree ordering algorithm",
+       SIAM Review 31(1): 1-19 (1989). https://doi.org/10.1137/1031001
+    """
+    joined = np.zeros((n, n), dtype=np.bool_)
+    degree = np.zeros(n, dtype=np.int64)
+    for e in range(post.size):
+        i, j = post[e], pre[e]
+        if i != j and not joined[i, j]:
+            joined[i, j] = joined[j, i] = True
+            degree[i] += 1
+            degree[j] += 1
+    order = np.empty(n, dtype=np.intp)
+    left = np.ones(n, dtype=np.bool_)
+    neighbours = np.empty(n, dtype=np.int64)
+    for place in range(n - 1, -1, -1):
+        k = degree.argmin()
+        if 2 * degree[k] > place:
+            order[: place + 1] = np.flatnonzero(left)
+            break
+        order[place] = k
+        left[k] = False
+        number = 0
+        for j in range(n):
+            if joined[k, j] and left[j]:
+                neighbours[number] = j
+                number += 1
+        degree[k] = n
+        for a in range(number):
+            i = neighbours[a]
+            degree[i] -= 1
+            for b in range(a):
+                j = neighbours[b]
+                if not joined[i, j]:
+                    joined[i, j] = joined[j, i] = True
+                    degree[i] += 1
+                    degree[j] += 1
+    return order

@@ -7,6 +7,7 @@ import numpy as np
 from graphbal.engines.local import suits_tiles
 from graphbal.solvers._problem import Problem
 from graphbal.solvers.acceleration import STRONG
+from graphbal.solvers.dense import CROWDED
 
 __all__ = ["BLOCKS", "predicted_bytes"]
 
@@ -15,8 +16,8 @@ __all__ = ["BLOCKS", "predicted_bytes"]
 NUMBERS, NUMBERS_WITH_MOVES, BLOCKS = 34, 42, 14
 # Bytes a synapse of approximate factors while they are made.
 FACTORS = 68
-# Square matrices of a dense factorisation.
-SQUARES = 3
+# Square matrices of a dense factorisation, and where there are few synapses.
+SQUARES, SQUARES_OF_FEW = 3, 2
 
 
 def predicted_bytes(problem: Problem, linear: str, accelerated: bool) -> int:
@@ -26,7 +27,7 @@ def predicted_bytes(problem: Problem, linear: str, accelerated: bool) -> int:
     """
     n, m = problem.n, problem.n_synapses
     if linear == "direct":
-        return SQUARES * 8 * n * n
+        return (SQUARES if m > CROWDED * n else SQUARES_OF_FEW) * 8 * n * n
     if linear == "cholesky":
         return NUMBERS_WITH_MOVES * 8 * n + FACTORS * m
     if not accelerated:
