@@ -356,8 +356,11 @@ def _consistent(
     share = diagonal / problem.summed(diagonal)
 
     def precondition(r: Array) -> Array:
-        z = inverse(r - share * problem.summed(r))
-        return z - problem.summed(share * z)
+        rest = share * problem.summed(r)
+        np.subtract(r, rest, out=rest)
+        z = inverse(rest)
+        z -= problem.summed(np.multiply(share, z, out=rest))
+        return z
 
     return precondition
 
