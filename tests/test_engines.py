@@ -4,7 +4,7 @@ import scipy.sparse as sp
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from graphbal.engines import Engine, local_engine
+from graphbal.engines import Engine, State, local, local_engine
 from graphbal.engines._kernels import goes_beyond
 from graphbal.engines.local import _blas_products, _scipy_products, by_rows
 
@@ -36,6 +36,29 @@ def test_one_pass_is_what_the_formulas_say(kind, index_dtype, n, density, seed):
     laplacian = np.diag(state.through) - here - here.T
     np.testing.assert_allclose(state.laplacian_product(x), laplacian @ x, rtol=1e-9, atol=1e-9)
     assert engine.n_passes == 2
+
+
+@pytest.mark.parametrize("n", [1, 5000])
+@pytest.mark.parametrize("broken", [None, np.nan, np.inf])
+def test_many_neurons_are_weighed_as_few_are(monkeypatch, n, broken):
+    rng = np.random.default_rng(n)
+    incoming, outgoing = rng.lognormal(size=(2, n))
+    incoming[::7] = outgoing[::7] = 0.0
+    if broken is not None:
+        incoming[n // 2] = broken
+    q = np.zeros(n)
+
+    def weighed():
+        with np.errstate(invalid="ignore"):
+            state = State(None, q, incoming, outgoing, q, q)
+            return state.through, state.neuron_imbalance, state.total_cost
+
+    few = weighed()
+    monkeypatch.setattr(local, "MANY", 1)
+    many = weighed()
+    np.testing.assert_array_equal(many[0], few[0])
+    assert many[1] == few[1] or (np.isnan(many[1]) and np.isnan(few[1]))
+    np.testing.assert_allclose(many[2], few[2], rtol=1e-13)
 
 
 def test_the_matrix_decides_the_engine(monkeypatch):
