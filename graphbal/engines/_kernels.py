@@ -93,7 +93,12 @@ def weigh(
             if apart > found or np.isnan(apart):
                 found = apart
         largest[c], sums[c] = found, total
-    return largest.max(), sums.sum()
+    # The compiled `max` of an array overlooks a NaN.
+    found = 0.0
+    for c in range(largest.size):
+        if largest[c] > found or np.isnan(largest[c]):
+            found = largest[c]
+    return found, sums.sum()
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
