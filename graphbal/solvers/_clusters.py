@@ -86,7 +86,7 @@ def _join(parent: NDArray[np.int32], i: int, j: int) -> bool:
 
 @njit(inline="always", error_model="numpy")
 def _is_strong(e, i, j, bases, gain, weak):  # type: ignore[no-untyped-def]
-    return abs(bases[e]) * gain[j] >= max(weak[i], weak[j]) * gain[i]
+    return abs(bases[e]) * gain[j] / gain[i] >= max(weak[i], weak[j])
 
 
 @njit(inline="always", error_model="numpy")
@@ -107,9 +107,11 @@ def _note_few(i, indptr, indices, bases, gain, weak, few):  # type: ignore[no-un
         found = 0
         for e in range(begin, end):
             j = indices[e]
-            if found < FEW and _is_strong(e, i, j, bases, gain, weak):
+            if _is_strong(e, i, j, bases, gain, weak):
                 few[i, found] = j
                 found += 1
+                if found == FEW:
+                    break
         for k in range(found, FEW):
             few[i, k] = i
 
