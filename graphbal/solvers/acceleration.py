@@ -65,7 +65,7 @@ def accelerated(
     u = half_log_ratio(state)
     if before is not None:
         moves.note(before.q, state.q, half_log_ratio(before), u)
-    largest = [_largest(state)]
+    largest = [_largest(u)]
     for step in range(max_steps):
         history.record(state.neuron_imbalance, state.total_cost, engine.n_passes)
         try:
@@ -90,7 +90,7 @@ def accelerated(
             ritz = moves.smallest_ritz_value()
             if imbalance <= 10 * tol * ritz:
                 return state, imbalance / ritz
-        largest.append(_largest(state))
+        largest.append(_largest(u))
         if step >= TRIAL and largest[-1] > 0.5 * largest[-1 - TRIAL]:
             break
     return lowest, np.inf
@@ -189,7 +189,5 @@ def strongest(problem: Problem, state: State) -> Tiles:
     return (state.engine.tiles or in_tiles(problem.costs)).above(right, enough, 2 * STRONG)
 
 
-def _largest(state: State) -> float:
-    """Return the largest ½ |log(in/out)|."""
-    with np.errstate(divide="ignore"):
-        return float(np.arctanh(state.neuron_imbalance))
+def _largest(x: Array) -> float:
+    return float(max(x.max(), -x.min()))
