@@ -158,22 +158,21 @@ def test_the_preconditioner_is_symmetric_and_positive():
 def test_the_vector_work_is_that_of_numpy():
     n, window = 5000, 5
     rng = np.random.default_rng(3)
-    moves, changes = rng.standard_normal((2, window, n)).astype(np.float32)
+    moves, changes = rng.standard_normal((2, window, n))
     before, u, weights, factors = *rng.standard_normal((2, n)), rng.random(n), rng.random(3)
     *after, slope = observe(before, u, weights, moves, changes, 2)
-    np.testing.assert_array_equal(changes[2], (before - u).astype(np.float32))
-    np.testing.assert_allclose(after, moves.astype(float) @ (weights * u), rtol=1e-10)
-    assert slope == pytest.approx(moves[2].astype(float) @ (weights * before), rel=1e-10)
-    first = moves[:3].astype(float)
-    np.testing.assert_allclose(gram(moves[:3], weights), first @ (weights * first).T, rtol=1e-10)
+    np.testing.assert_array_equal(changes[2], before - u)
+    np.testing.assert_allclose(after, moves @ (weights * u), rtol=1e-12)
+    assert slope == pytest.approx(moves[2] @ (weights * before), rel=1e-12)
+    np.testing.assert_allclose(gram(moves[:3], weights), moves[:3] @ (weights * moves[:3]).T)
     gain, loss, through, gathered, scattered = rng.random((5, n)) + 0.5
     rest, pairs, move = np.empty(n), np.empty((2, n)), np.empty(n)
     reduce(u, factors, changes, gain, loss, rest, pairs)
-    np.testing.assert_allclose(rest, u - factors @ changes[:3].astype(float), rtol=0, atol=1e-14)
+    np.testing.assert_allclose(rest, u - factors @ changes[:3], rtol=0, atol=1e-14)
     np.testing.assert_array_equal(pairs, [gain * rest, loss * rest])
     extend(rest, gathered, scattered, gain, loss, through, factors, moves, move)
     preconditioned = rest + (loss * gathered + gain * scattered) / through
-    np.testing.assert_allclose(move, preconditioned + factors @ first, rtol=0, atol=1e-13)
+    np.testing.assert_allclose(move, preconditioned + factors @ moves[:3], rtol=0, atol=1e-13)
 
 
 @pytest.mark.parametrize("size", [1e-16, 1e-9, 1e-3, 0.124])
