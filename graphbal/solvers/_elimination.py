@@ -82,6 +82,18 @@ def elimination_order(
     after that, and so on, until half of those that are left are neighbours of any [1]_. Time n² and
     the square of the neighbours of each; memory n² bytes.
 
+    Parameters
+    ----------
+    post, pre : int array, shape (m,)
+        The two ends of each synapse. Those of a pair in either direction may be several; one from
+        a neuron to itself is left out.
+    n : int
+        Number of neurons.
+
+    Returns
+    -------
+    order : int array, shape (n,)
+
     References
     ----------
     .. [1] A. George, J. W. H. Liu, "The evolution of the minimum degree ordering algorithm",

@@ -9,13 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
-from graphbal.solvers._problem import (
-    History,
-    Problem,
-    Report,
-    Solution,
-    relative_imbalance,
-)
+from graphbal.solvers._problem import History, Problem, Report, Solution, relative_imbalance
 
 __all__ = ["DENSE_LIMIT", "balance_dense"]
 
