@@ -74,7 +74,7 @@ def _write_table(
 
 
 def _balance_in_a_program(folder: Path) -> None:
-    child([IN_A_PROGRAM, folder / "edges.parquet", folder / "potentials.csv"])
+    child([IN_A_PROGRAM, folder / "edges.parquet", folder / "potentials.parquet"])
 
 
 def _balance_from_the_command_line(folder: Path) -> None:
@@ -84,7 +84,10 @@ def _balance_from_the_command_line(folder: Path) -> None:
 
 def _imbalance(net: SynapticNetwork, ids: np.ndarray, potentials: Path) -> float:
     """Return the imbalance of the network at the potentials that were written."""
-    table = pd.read_csv(potentials, index_col="neuron")
+    if potentials.suffix == ".csv":
+        table = pd.read_csv(potentials, index_col="neuron")
+    else:
+        table = pd.read_parquet(potentials)
     return neuron_imbalance(net.weights, 2, table["potential"].loc[ids].to_numpy())
 
 
@@ -98,6 +101,6 @@ def _written(how: str, folder: Path) -> str:
 
 # How it is run, and where the potentials are then.
 WAYS = (
-    ("in a program", _balance_in_a_program, "potentials.csv"),
+    ("in a program", _balance_in_a_program, "potentials.parquet"),
     ("all files", _balance_from_the_command_line, "balanced/potentials.csv"),
 )

@@ -6,4 +6,4 @@ import graphbal as gb
 
 eq = gb.balance(sys.argv[1])
 print(len(eq.potentials), eq.topology.n_components, eq.total_cost)
-eq.neurons().rename_axis("neuron").to_csv(sys.argv[2])
+eq.neurons().rename_axis("neuron").to_parquet(sys.argv[2])

@@ -12,7 +12,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-__all__ = ["count_self_connections", "extremes", "magnitudes", "powers", "rescaled"]
+__all__ = [
+    "count_self_connections",
+    "extremes",
+    "magnitudes",
+    "powers",
+    "rescaled",
+    "sums_by_neuron",
+]
 
 Array = NDArray[np.float64]
 
@@ -93,6 +100,21 @@ def count_self_connections(weights: sparse.csr_array) -> int:
 
         return int(count_diagonal(weights.indptr, weights.indices, weights.data))
     return int(np.count_nonzero(weights.diagonal()))
+
+
+def sums_by_neuron(costs: sparse.csr_array) -> tuple[Array, Array]:
+    """Return the sums of each row and of each column, entries on the diagonal left out."""
+    if costs.nnz < LARGE:
+        incoming, outgoing = costs.sum(axis=1), costs.sum(axis=0)
+    else:
+        from graphbal.engines.local import by_rows
+
+        one = np.ones(costs.shape[0])
+        incoming, outgoing = by_rows(costs)(one, one)
+    if count_self_connections(costs):
+        own = costs.diagonal()
+        incoming, outgoing = incoming - own, outgoing - own
+    return incoming, outgoing
 
 
 def _extremes(values: Array) -> tuple[float, float]:

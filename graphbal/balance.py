@@ -15,10 +15,9 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
-from graphbal._elementwise import rescaled
+from graphbal._elementwise import rescaled, sums_by_neuron
 from graphbal._html import card, change
 from graphbal._progress import balancing
-from graphbal.analytic.bounds import bounds_of
 from graphbal.convert import as_network
 from graphbal.engines.local import suits_tiles
 from graphbal.errors import ConvergenceWarning, InfeasibleError, InputError
@@ -110,6 +109,8 @@ class Equilibrium:
     converged: bool
     message: str
     stats: dict[str, Any] = field(repr=False)
+    # Costs in and out by neuron, where the solver had no node that stands for several.
+    _balanced_costs: tuple[Array, Array] | None = field(default=None, repr=False)
 
     @cached_property
     def potentials(self) -> pd.Series:
@@ -146,6 +147,8 @@ class Equilibrium:
     @cached_property
     def drop_bounds(self) -> tuple[float, float]:
         """Bounds on the drop that need no solver; see `graphbal.analytic.drop_bounds`."""
+        from graphbal.analytic.bounds import bounds_of
+
         return bounds_of(self.original, *self._initial_costs, self._free)
 
     @cached_property
@@ -256,11 +259,11 @@ class Equilibrium:
 
     @cached_property
     def _initial_costs(self) -> tuple[Array, Array]:
-        return _incoming_and_outgoing(self.original)
+        return sums_by_neuron(self.original.costs)
 
     @cached_property
     def _final_costs(self) -> tuple[Array, Array]:
-        return _incoming_and_outgoing(self.network)
+        return self._balanced_costs or sums_by_neuron(self.network.costs)
 
     @property
     def _free(self) -> NDArray[np.bool_]:
@@ -414,6 +417,7 @@ def balance(
 
     q = problem.centred(solution.q)
     incoming, outgoing = solution.incoming, solution.outgoing
+    by_neuron = None if len(top.fixed) else (incoming, outgoing)
     through = float(incoming.sum())
     if len(top.fixed):
         q -= np.where(problem.components == problem.components[-1], q[-1], 0.0)
@@ -429,14 +433,11 @@ def balance(
         converged=solution.converged,
         message=_message(top, solution, neuron_imbalance, tol),
         stats={"why": "asked for"} | solution.stats | {"seconds": time.perf_counter() - started},
+        _balanced_costs=by_neuron,
     )
     if not eq.converged:
         warnings.warn(eq.message, ConvergenceWarning, stacklevel=2)
     return eq
-
-
-def _incoming_and_outgoing(net: SynapticNetwork) -> tuple[Array, Array]:
-    return net.incoming_costs.to_numpy(), net.outgoing_costs.to_numpy()
 
 
 def _is_in_partitions(network: Any) -> bool:

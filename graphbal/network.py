@@ -13,7 +13,13 @@ import numpy as np
 import pandas as pd
 from scipy import sparse
 
-from graphbal._elementwise import count_self_connections, extremes, magnitudes, powers
+from graphbal._elementwise import (
+    count_self_connections,
+    extremes,
+    magnitudes,
+    powers,
+    sums_by_neuron,
+)
 from graphbal._html import card
 from graphbal.errors import InputError
 
@@ -367,30 +373,30 @@ class SynapticNetwork:
     @property
     def incoming_costs(self) -> pd.Series:
         """Incoming cost Σ_j c_kj of each neuron, self-connections left out."""
-        costs = self.costs
-        return pd.Series(costs.sum(axis=1) - costs.diagonal(), index=self.neurons)
+        return pd.Series(sums_by_neuron(self.costs)[0], index=self.neurons)
 
     @property
     def outgoing_costs(self) -> pd.Series:
         """Outgoing cost Σ_i c_ik of each neuron, self-connections left out."""
-        costs = self.costs
-        return pd.Series(costs.sum(axis=0) - costs.diagonal(), index=self.neurons)
+        return pd.Series(sums_by_neuron(self.costs)[1], index=self.neurons)
 
     @property
     def neural_gradients(self) -> pd.Series:
         """Neural gradients g_k: incoming minus outgoing cost; they sum to zero."""
-        return self.incoming_costs - self.outgoing_costs
+        incoming, outgoing = sums_by_neuron(self.costs)
+        return pd.Series(incoming - outgoing, index=self.neurons)
 
     @property
     def imbalance(self) -> float:
         """Σ_k |g_k| over the total cost without self-connections; 0 where there is none."""
-        total = float(self.incoming_costs.sum())
-        return float(self.neural_gradients.abs().sum()) / total if total else 0.0
+        incoming, outgoing = sums_by_neuron(self.costs)
+        total = float(incoming.sum())
+        return float(np.abs(incoming - outgoing).sum()) / total if total else 0.0
 
     @property
     def neuron_imbalance(self) -> float:
         """Largest |in_k − out_k| / (in_k + out_k); a neuron without cost counts as balanced."""
-        incoming, outgoing = self.incoming_costs.to_numpy(), self.outgoing_costs.to_numpy()
+        incoming, outgoing = sums_by_neuron(self.costs)
         through = incoming + outgoing
         apart = np.divide(
             np.abs(incoming - outgoing), through, out=np.zeros_like(through), where=through > 0

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import linalg
 
 from graphbal.engines import Engine, State
 from graphbal.engines.local import in_tiles
@@ -140,10 +139,10 @@ class _Moves:
         size = np.sqrt(np.maximum(products.diagonal(), SMALLEST))
         scale = np.outer(size, size)
         try:
-            values: Array = linalg.eigh(
-                self._curvatures[held, held] / scale, products / scale, eigvals_only=True
-            )
-        except (linalg.LinAlgError, ValueError):  # moves that are parallel, or no move at all
+            factor = np.linalg.cholesky(products / scale)
+            half = np.linalg.solve(factor, self._curvatures[held, held] / scale)
+            values = np.linalg.eigvalsh(np.linalg.solve(factor, half.T))
+        except np.linalg.LinAlgError:  # moves that are parallel, or no move at all
             return SMALLEST
         return max(float(values[0]), SMALLEST)
 

@@ -7,7 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import linalg
 
 from graphbal.solvers._problem import History, Problem, Report, Solution, relative_imbalance
 
@@ -186,6 +185,8 @@ def _newton_step(
         null /= norms[problem.components]
         same = problem.components[:, None] == problem.components
         matrix += np.where(same, np.outer(null, null), 0.0)
+    from scipy import linalg
+
     norm = float(np.abs(matrix).sum(axis=0).max(initial=0.0))
     factor, failed = linalg.lapack.dpotrf(matrix, lower=1, overwrite_a=0, clean=0)
     if not failed:

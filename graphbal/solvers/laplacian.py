@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import linalg, sparse
+from scipy import sparse
 
 from graphbal.engines import State, local_engine
 from graphbal.errors import ConvergenceWarning
@@ -422,6 +422,8 @@ def _dot(x: Array, y: Array) -> float:
 
 
 def _smallest_ritz_value(alphas: list[float], betas: list[float]) -> float:
+    from scipy import linalg
+
     a, b = np.array(alphas), np.array(betas[:-1])
     diagonal = 1.0 / a
     diagonal[1:] += b / a[:-1]
