@@ -390,6 +390,19 @@ def test_results_are_labelled_and_consistent():
     assert eq.potentials.abs().idxmax() in eq.summary(top=1)
 
 
+@pytest.mark.parametrize("fixed", [None, 2])
+@pytest.mark.parametrize("solver", ["newton", "osborne", "closed-form", "auto"])
+@pytest.mark.parametrize("seed", range(3))
+def test_costs_after_balancing_are_those_of_the_balanced_network(seed, solver, fixed):
+    net = mixed_network(seed) if solver != "closed-form" else ensembles.chain(12, seed=seed)
+    clamped = None if fixed is None else net.neurons[:fixed]
+    eq = gb.balance(net, solver=solver, fixed=clamped)
+    neurons = eq.neurons()
+    scale = {"rtol": 1e-12, "atol": 1e-12 * eq.total_cost}
+    np.testing.assert_allclose(neurons["incoming_after"], eq.network.incoming_costs, **scale)
+    np.testing.assert_allclose(neurons["outgoing_after"], eq.network.outgoing_costs, **scale)
+
+
 def test_balancing_leaves_its_argument_alone():
     weights = ensembles.random_network(50, 4).weights
     data = weights.data.copy()

@@ -11,7 +11,8 @@ from scipy.sparse import csgraph
 import graphbal as gb
 from graphbal import ensembles
 from graphbal.engines import local_engine
-from graphbal.solvers import Newton, Problem, cholesky
+from graphbal.solvers import Newton, Problem, _conjugate, cholesky
+from graphbal.solvers import laplacian as laplacian_systems
 from graphbal.solvers.cholesky import Conductances, approximate_cholesky
 from graphbal.solvers.laplacian import cholesky_cg
 
@@ -211,9 +212,10 @@ def test_graphs_of_extreme_degrees_are_factorised(kind):
     degree=st.floats(0.3, 6),
     sigma=st.floats(0, 3),
     shifted=st.booleans(),
+    compiled=st.booleans(),
     seed=st.integers(0, 10_000),
 )
-def test_solutions_are_those_of_the_dense_pseudoinverse(n, degree, sigma, shifted, seed):
+def test_solutions_are_those_of_the_dense_pseudoinverse(n, degree, sigma, shifted, compiled, seed):
     problem, state = random_problem(n, max(1, int(degree * n)), sigma, seed)
     rng = np.random.default_rng(seed)
     b = rng.normal(size=n) * state.through
@@ -224,7 +226,9 @@ def test_solutions_are_those_of_the_dense_pseudoinverse(n, degree, sigma, shifte
         b = problem.centred(b)
         alone = problem.sizes[problem.components] == 1
         b[alone] = 0.0
-    step = cholesky_cg(problem, 1000)(state, b, 1e-13, 1e-9, shift)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(laplacian_systems, "MANY", 1 if compiled else 100_000)
+        step = cholesky_cg(problem, 1000)(state, b, 1e-13, 1e-9, shift)
     x = step.x if shifted else problem.centred(step.x)
     if shifted:
         expected = np.linalg.solve(exact, b)
@@ -232,6 +236,25 @@ def test_solutions_are_those_of_the_dense_pseudoinverse(n, degree, sigma, shifte
         expected = problem.centred(np.linalg.lstsq(exact, b, rcond=1e-14)[0])
     np.testing.assert_allclose(x, expected, atol=1e-8 * max(1.0, np.abs(expected).max()))
     assert step.iterations <= 60
+
+
+@pytest.mark.parametrize("n", [1, 5000])
+def test_the_vector_work_is_that_of_numpy(n):
+    rng = np.random.default_rng(n)
+    x, r, z, direction, image = rng.normal(size=(5, n))
+    diagonal, share = rng.lognormal(size=(2, n))
+    assert _conjugate.dot(x, r) == pytest.approx(x @ r, abs=1e-12 * n)
+    rest = _conjugate.without(2.0, share, r)
+    np.testing.assert_allclose(rest, r - 2.0 * share, rtol=1e-14, atol=1e-14)
+    further, left, turned = x.copy(), r.copy(), direction.copy()
+    largest = _conjugate.advance(0.3, direction, image, diagonal, further, left)
+    np.testing.assert_allclose(further, x + 0.3 * direction, rtol=1e-14, atol=1e-14)
+    np.testing.assert_allclose(left, r - 0.3 * image, rtol=1e-14, atol=1e-14)
+    assert largest == np.max(np.abs(left) / diagonal)
+    _conjugate.redirect(-0.5, z, turned)
+    np.testing.assert_allclose(turned, z - 0.5 * direction, rtol=1e-14, atol=1e-14)
+    image[n // 2] = np.nan
+    assert np.isnan(_conjugate.advance(0.3, direction, image, diagonal, further, left))
 
 
 def test_conductances_are_those_of_the_assembled_laplacian():

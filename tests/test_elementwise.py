@@ -10,6 +10,7 @@ from graphbal._elementwise import (
     magnitudes,
     powers,
     rescaled,
+    sums_by_neuron,
 )
 
 
@@ -58,6 +59,17 @@ def test_rescaling_is_that_of_the_formula():
     expected = matrix.toarray() * np.exp(h[None, :] - h[:, None])
     rows, columns = matrix.tocoo().coords
     np.testing.assert_allclose(rescaled(matrix, h), expected[rows, columns], rtol=1e-14)
+
+
+@pytest.mark.usefixtures("either_way")
+@pytest.mark.parametrize("diagonal", [True, False])
+def test_sums_by_neuron_leave_out_the_diagonal(diagonal):
+    costs = np.random.default_rng(0).random((40, 40))
+    costs[:, 3] = costs[7] = 0.0
+    rest = costs - np.diag(costs.diagonal())
+    incoming, outgoing = sums_by_neuron(sp.csr_array(costs if diagonal else rest))
+    np.testing.assert_allclose(incoming, rest.sum(axis=1), rtol=1e-12)
+    np.testing.assert_allclose(outgoing, rest.sum(axis=0), rtol=1e-12)
 
 
 @pytest.mark.usefixtures("either_way")

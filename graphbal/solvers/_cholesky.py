@@ -346,7 +346,7 @@ def _run_down(begin, end, order, starts, rows, shares, pivots, x):  # type: igno
 
 @njit(cache=True, error_model="numpy")
 def _come_up(begin, end, order, starts, rows, shares, x):  # type: ignore[no-untyped-def]
-    for step in range(end - 1, begin - 1, -1):
+    for step in range(np.int64(end) - 1, np.int64(begin) - 1, -1):
         i = order[step]
         potential = x[i]
         for e in range(starts[step], starts[step + 1]):

@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from graphbal.engines import State
+from graphbal.engines.local import unsigned
 
 __all__ = ["ApproximateCholesky", "Conductances", "approximate_cholesky"]
 
@@ -84,7 +85,8 @@ class ApproximateCholesky:
         from graphbal.solvers._cholesky import substitute
 
         x = b.copy()
-        substitute(*(self.blocks, self.order, self.starts, self.rows, self.shares, self.pivots, x))
+        positions = (unsigned(each) for each in (self.blocks, self.order, self.starts, self.rows))
+        substitute(*positions, self.shares, self.pivots, x)
         return x
 
 

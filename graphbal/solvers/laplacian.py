@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from graphbal.engines import State, local_engine
+from graphbal.engines.local import MANY, unsigned
 from graphbal.errors import ConvergenceWarning
 from graphbal.solvers._problem import Problem
 from graphbal.solvers.dense import DENSE_LIMIT
@@ -117,11 +118,12 @@ def cholesky_cg(problem: Problem, max_iterations: int) -> LinearSolver:
         from graphbal.solvers._cholesky import laplacian_product
 
         here = conductances.at(state)
+        indptr, indices = unsigned(here.indptr), unsigned(here.indices)
         ground = np.zeros(problem.n) if shift is None else shift
 
         def product(x: Array) -> Array:
             image = np.empty_like(x)
-            laplacian_product(here.indptr, here.indices, here.data, ground, x, image)
+            laplacian_product(indptr, indices, here.data, ground, x, image)
             return image
 
         return product, lambda: approximate_cholesky(here, shift).blind_to()
@@ -355,6 +357,13 @@ def _consistent(
     """
     share = diagonal / problem.summed(diagonal)
 
+    def compiled(r: Array) -> Array:
+        from graphbal.solvers._conjugate import dot, without
+
+        z = inverse(without(r.sum(), share, r))
+        z -= dot(share, z)
+        return z
+
     def precondition(r: Array) -> Array:
         rest = share * problem.summed(r)
         np.subtract(r, rest, out=rest)
@@ -362,7 +371,7 @@ def _consistent(
         z -= problem.summed(np.multiply(share, z, out=rest))
         return z
 
-    return precondition
+    return compiled if problem.n_components == 1 and problem.n >= MANY else precondition
 
 
 def conjugate_gradients(
@@ -388,29 +397,24 @@ def conjugate_gradients(
     alphas: list[float] = []
     betas: list[float] = []
     estimate = np.inf if rz > 0 else 0.0
-    scratch = np.empty_like(rhs)
     while len(alphas) < max_iterations and rz > 0:
         image = product(direction)
         curvature = _dot(direction, image)
         if not curvature > 0:
             break
         alpha = rz / curvature
-        x += np.multiply(direction, alpha, out=scratch)
-        r -= np.multiply(image, alpha, out=scratch)
+        largest = _advance(alpha, direction, image, diagonal, x, r)
         z = precondition(r)
         rz, previous = _dot(r, z), rz
         alphas.append(alpha)
         betas.append(rz / previous)
-        np.abs(r, out=scratch)
-        scratch /= diagonal
-        if scratch.max(initial=0.0) <= residual:
+        if largest <= residual:
             if error is None:
                 break
             estimate = float(np.abs(z).max(initial=0.0)) / _smallest_ritz_value(alphas, betas)
             if estimate <= error:
                 break
-        direction *= betas[-1]
-        direction += z
+        _redirect(betas[-1], z, direction)
     if error is not None and alphas and estimate == np.inf:  # stopped by rounding or the limit
         estimate = float(np.abs(z).max(initial=0.0)) / _smallest_ritz_value(alphas, betas)
     return LinearStep(x, estimate, len(alphas))
@@ -418,7 +422,35 @@ def conjugate_gradients(
 
 def _dot(x: Array, y: Array) -> float:
     """Return x·y without BLAS, whose threads would go on spinning beside those of the edge pass."""
+    if x.size >= MANY:
+        from graphbal.solvers._conjugate import dot
+
+        return float(dot(x, y))
     return float(np.einsum("i,i->", x, y))
+
+
+def _advance(
+    alpha: float, direction: Array, image: Array, diagonal: Array, x: Array, r: Array
+) -> float:
+    """Go a step of alpha along the direction; return the largest |r| / diagonal."""
+    if x.size >= MANY:
+        from graphbal.solvers._conjugate import advance
+
+        return float(advance(alpha, direction, image, diagonal, x, r))
+    x += alpha * direction
+    r -= alpha * image
+    return float((np.abs(r) / diagonal).max(initial=0.0))
+
+
+def _redirect(beta: float, z: Array, direction: Array) -> None:
+    """Compute ``direction = z + beta direction`` in place."""
+    if z.size >= MANY:
+        from graphbal.solvers._conjugate import redirect
+
+        redirect(beta, z, direction)
+        return
+    direction *= beta
+    direction += z
 
 
 def _smallest_ritz_value(alphas: list[float], betas: list[float]) -> float:
