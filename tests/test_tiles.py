@@ -9,8 +9,16 @@ from hypothesis import strategies as st
 from graphbal.engines import _tiles, local, local_engine
 from graphbal.engines.local import in_tiles
 
-# Three strips of columns and several bands of rows, the last ones not full.
-N = 2 * _tiles.WIDTH + 100
+# Three strips of columns, or two where rows are short, and several bands of rows; the last ones
+# not full.
+N = 2 * 2**14 + 100
+
+
+@pytest.fixture(params=["as wide as rows ask for", "narrow"])
+def width(request, monkeypatch):
+    """Let short rows have wide tiles, or narrow ones nevertheless."""
+    if request.param == "narrow":
+        monkeypatch.setattr(_tiles, "RUN", 0)
 
 
 def random_matrix(n, per_row, seed, integers=np.int32):
@@ -33,12 +41,13 @@ def matrix_of(tiles):
         begin = int(tiles.starts[strip, band])
         entries = slice(begin, begin + sizes.sum())
         post.append(np.repeat(int(tiles.rows[band]) + tiles.order[rows].astype(int), sizes))
-        pre.append(strip * _tiles.WIDTH + tiles.columns[entries].astype(int))
+        pre.append((strip << tiles.bits) + tiles.columns[entries].astype(int))
         values.append(tiles.values[entries])
     coordinates = np.concatenate(post), np.concatenate(pre)
     return sp.coo_array((np.concatenate(values), coordinates), shape=(tiles.n, tiles.n)).tocsr()
 
 
+@pytest.mark.usefixtures("width")
 @pytest.mark.parametrize("integers", [np.int32, np.int64])
 @pytest.mark.parametrize("factor", [1.0, 0.25, np.pi])
 def test_a_pass_gives_both_products(integers, factor):
@@ -81,6 +90,7 @@ def test_values_are_kept_to_the_last_digit(last, kind, factor):
     assert (matrix_of(unknown) != matrix).nnz == 0
 
 
+@pytest.mark.usefixtures("width")
 @pytest.mark.parametrize("per_row", [1, 30, 200])
 def test_rows_come_by_their_number_of_entries(per_row):
     matrix = random_matrix(N, per_row, 7)
@@ -95,6 +105,7 @@ def test_rows_come_by_their_number_of_entries(per_row):
     assert (matrix_of(tiles) != matrix).nnz == 0
 
 
+@pytest.mark.usefixtures("width")
 @pytest.mark.parametrize("per_row", [1, 6, 40])
 @pytest.mark.parametrize("factor", [1.0, 0.25, np.pi])
 def test_their_size_is_known_before_they_are_cut(per_row, factor, monkeypatch):
@@ -107,6 +118,7 @@ def test_their_size_is_known_before_they_are_cut(per_row, factor, monkeypatch):
     assert local.stored_bytes(matrix, largest) == pytest.approx(size, rel=0.01)
 
 
+@pytest.mark.usefixtures("width")
 @pytest.mark.parametrize("factor", [1.0, 0.25, np.pi])
 @pytest.mark.parametrize("largest", [100.0, np.inf])
 def test_squares_are_taken_in_passing(factor, largest):
@@ -129,6 +141,24 @@ def test_squares_are_taken_in_passing(factor, largest):
     ).sum()
 
 
+@pytest.mark.parametrize(
+    ("n", "per_row", "bits"),
+    [
+        (2**14, 1, 14),  # one strip, which cannot be too narrow
+        (139_255, 108, 14),
+        (928_367, 108, 15),
+        (2**18, 30, 15),
+        (2**18, 3, 16),
+        (2**20, 100, 15),
+        (2**20, 1000, 14),
+    ],
+)
+def test_short_rows_have_wide_tiles(n, per_row, bits):
+    strips = _tiles._n_strips(n, _tiles._bits(n, n, per_row * n))
+    assert _tiles._bits_of(n, strips) == bits
+
+
+@pytest.mark.usefixtures("width")
 def test_rows_of_any_length():
     lengths = [0, 1, 2, 3, _tiles.LONG - 1, _tiles.LONG, _tiles.LONG + 1, N, 10, 0]
     rng = np.random.default_rng(12)
@@ -152,6 +182,7 @@ def test_any_matrix_survives(n, seed, shuffled):
     np.testing.assert_array_equal(matrix_of(in_tiles(matrix)).toarray(), matrix.toarray())
 
 
+@pytest.mark.usefixtures("width")
 @pytest.mark.parametrize("share", [0.01, 0.3, 1.0])
 def test_entries_above_are_those_of_the_matrix(share):
     matrix = random_matrix(N, 4, 3)

@@ -22,8 +22,9 @@ Array = NDArray[np.float64]
 Places = NDArray[np.uint64]
 
 # A tile has 2^14 columns: a pair of numbers for each takes 256 KiB, a part of a core's own cache.
-BITS = np.uint32(14)
-WIDTH = 1 << 14
+# Or more, up to 2^16, where a row would have fewer than so many entries in it.
+FEWEST_BITS, MOST_BITS = 14, 16
+RUN = 3
 # Its rows are so many that it has about this many entries, so that memory is read in long runs,
 ENTRIES = 1 << 16
 # but no more than fit beside them, and enough to find many of any length.
@@ -46,7 +47,7 @@ class Tiles:
     n : int
         Rows, and columns.
     columns : uint16 array, shape (m,)
-        Column of each entry in its tile, which has `WIDTH` of them.
+        Column of each entry, counted from the first one of its tile.
     values : array, shape (m,)
         Their values, in the narrowest type that holds all to the last digit: whole numbers below
         65,536 such as counts of synapses, single precision, or double.
@@ -80,16 +81,22 @@ class Tiles:
         """Return A x and Aᵀ y, in one pass over the entries."""
         gathered, scattered = np.empty(self.n), np.empty(self.n)
         _gather_scatter(
+            self.bits,
             *(self.columns, self.values, self.squared, self.rows, self.blocks),
             *(self.order, self.sizes, self.begins, self.ends, self.starts),
             *(x, y, self._scratch, gathered, scattered),
         )
         return gathered, scattered
 
+    @property
+    def bits(self) -> int:
+        """Binary logarithm of the columns of a tile."""
+        return _bits_of(self.n, self.starts.shape[0])
+
     @cached_property
     def _scratch(self) -> Array:
         """For each thread what it scatters, and the pairs of a strip."""
-        return np.empty((self.blocks.size - 1, self.n + 2 * WIDTH))
+        return np.empty((self.blocks.size - 1, self.n + (2 << self.bits)))
 
     def above(self, right: Array, enough: Array, share: float) -> Tiles:
         """Return the entries with a_ij right_j ≥ enough_i; one sweep if they are no larger share.
@@ -109,6 +116,7 @@ class Tiles:
             values = np.empty(room[-1], dtype=self.values.dtype)
             order = np.empty(room[-1], dtype=self.order.dtype)
             found = _copy_above(
+                self.bits,
                 *(self.columns, self.values, self.squared, self.rows, self.blocks),
                 *(self.order, self.sizes, self.begins, self.ends, self.starts),
                 *(right, enough, picked, picked_rows, room, columns, values, order, begins, ends),
@@ -141,12 +149,13 @@ def tiles_of(
     values `squared`, signs are lost.
     """
     n, m = indptr.size - 1, values.size
-    rows, blocks = _bands(indptr, row_blocks(indptr), n)
-    room, new = _empty_tiles(indptr, rows, n)
+    bits = _bits(n, n, m)
+    rows, blocks = _bands(indptr, row_blocks(indptr), n, bits)
+    room, new = _empty_tiles(indptr, rows, n, bits)
     for kind in _narrowest_kinds(values, largest, squared):
         held = np.empty(m, dtype=kind)
         arrays = indptr, indices, values, rows, blocks, room, *new, held
-        if _fill(*arrays, kind == np.uint16, squared):
+        if _fill(bits, *arrays, kind == np.uint16, squared):
             break
     columns, order, sizes, begins, ends, starts = new
     return Tiles(n, columns, held, squared, rows, blocks, order, sizes, begins, ends, starts)
@@ -172,11 +181,13 @@ class PartTiles:
 
     def gather_scatter(self, x: Array, y: Array, scattered: Array) -> Array:
         """Return A x, and add Aᵀ y to what is scattered, in one pass over the entries."""
-        gathered, inner = np.zeros(y.size), np.empty(2 * WIDTH)
+        bits = _bits_of(x.size, self.places.shape[1])
+        gathered, inner = np.zeros(y.size), np.empty(2 << bits)
         n_bands = self.places.shape[2]
         rows = np.append(_first_rows(0, y.size, n_bands), np.uint64(y.size))
         every = np.uint64(0), np.uint64(n_bands)
         _pass_bands(
+            bits,
             *(self.columns, self.values, False, rows, *every, *self.runs, *self.places),
             *(x, y, inner, gathered, scattered),
         )
@@ -193,21 +204,42 @@ def part_tiles_of(
 
     Room for the rows of tiles that turned out to be fewer is cut off.
     """
-    rows = _bands(indptr, np.array([0, indptr.size - 1]), n)[0]
-    _, new = _empty_tiles(indptr, rows, n)
+    bits = _bits(n, indptr.size - 1, values.size)
+    rows = _bands(indptr, np.array([0, indptr.size - 1]), n, bits)[0]
+    _, new = _empty_tiles(indptr, rows, n, bits)
     held = np.empty_like(values)
     every = np.uint64(0), np.uint64(rows.size - 1)
-    _fill_bands(indptr, indices, values, rows, *every, None, *new, held, False, False)
+    _fill_bands(bits, indptr, indices, values, rows, *every, None, *new, held, False, False)
     columns, order, sizes, begins, ends, starts = new
     runs = np.stack([each[: ends.max(initial=0)] for each in (order, sizes)])
     return PartTiles(columns, held, runs, np.stack([begins, ends, starts]))
 
 
-def _bands(indptr: NDArray[np.integer], cuts: NDArray[np.integer], n: int) -> tuple[Places, Places]:
+def _bits(n: int, n_rows: int, m: int) -> int:
+    """Return the binary logarithm of the columns of a tile, for so many columns, rows, entries."""
+    bits = FEWEST_BITS
+    while bits < MOST_BITS and m < RUN * n_rows * _n_strips(n, bits):
+        bits += 1
+    return bits
+
+
+def _bits_of(n: int, n_strips: int) -> int:
+    """Return the same, for so many columns in so many strips."""
+    widths = range(FEWEST_BITS, MOST_BITS + 1)
+    return next(bits for bits in widths if _n_strips(n, bits) == n_strips)
+
+
+def _n_strips(n: int, bits: int) -> int:
+    return -(-n >> bits)
+
+
+def _bands(
+    indptr: NDArray[np.integer], cuts: NDArray[np.integer], n: int, bits: int
+) -> tuple[Places, Places]:
     """Return the first row of each band, and the first band from each cut on, and their ends."""
     cuts = cuts.astype(np.int64)
     n_rows, m = indptr.size - 1, int(indptr[-1])
-    height = ENTRIES * n_rows * -(-n // WIDTH) // max(m, 1)
+    height = ENTRIES * n_rows * _n_strips(n, bits) // max(m, 1)
     n_bands = -(-np.diff(cuts) // int(np.clip(height, FEWEST_ROWS, MOST_ROWS)))
     firsts = map(_first_rows, cuts[:-1], cuts[1:], n_bands)
     rows = np.append(np.concatenate([*firsts]), np.uint64(n_rows))
@@ -219,10 +251,10 @@ def _first_rows(begin: int, end: int, n_bands: int) -> Places:
 
 
 def _empty_tiles(
-    indptr: NDArray[np.integer], rows: Places, n: int
+    indptr: NDArray[np.integer], rows: Places, n: int, bits: int
 ) -> tuple[Places, tuple[NDArray[Any], ...]]:
     """Return where the rows of each band's tiles begin, and what there is to fill but values."""
-    n_strips, n_bands = -(-n // WIDTH), rows.size - 1
+    n_strips, n_bands = _n_strips(n, bits), rows.size - 1
     # A band has no more rows with entries in its tiles than entries, nor than rows in each; those
     # without are written behind them and written over.
     heights = np.diff(rows.astype(np.int64))
@@ -239,8 +271,9 @@ def expected_bytes(n: int, values: Array, largest: float, squared: bool) -> int:
     m = values.size
     width = np.dtype(_narrowest_kinds(values, largest, squared)[0]).itemsize
     # A neuron has synapses in as many strips, if these are anywhere.
-    full, last = divmod(n, WIDTH)
-    strips = -full * math.expm1(-m / n * WIDTH / n) - math.expm1(-m / n * last / n)
+    tile = 1 << _bits(n, n, m)
+    full, last = divmod(n, tile)
+    strips = -full * math.expm1(-m / n * tile / n) - math.expm1(-m / n * last / n)
     return m * (2 + width) + int(4 * n * strips)
 
 
@@ -263,10 +296,11 @@ def _narrowest_kinds(values: Array, largest: float, squared: bool) -> list[DType
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _narrow(indices, values, whole, squared, columns, held):  # type: ignore[no-untyped-def]
+def _narrow(bits, indices, values, whole, squared, columns, held):  # type: ignore[no-untyped-def]
     """Write entries as tiles hold them; say whether all values are held."""
+    mask = (np.uint32(1) << np.uint32(bits)) - np.uint32(1)
     for e in range(indices.size):
-        columns[e] = np.uint16(np.uint32(indices[e]) & np.uint32(WIDTH - 1))
+        columns[e] = np.uint16(np.uint32(indices[e]) & mask)
     same = True
     for e in range(values.size):
         value = abs(values[e]) if squared else values[e]
@@ -303,7 +337,7 @@ def _order_rows(row_begins, row_ends, at, order, sizes):  # type: ignore[no-unty
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _fill_band(  # type: ignore[no-untyped-def]
-    indptr, indices, values, first, last, at,
+    bits, indptr, indices, values, first, last, at,
     columns, order, sizes, begins, ends, starts, held, whole, squared, own_columns, own_values,
 ):  # fmt: skip
     """Put the entries of a band of rows into its tiles; say whether all values are held.
@@ -312,14 +346,15 @@ def _fill_band(  # type: ignore[no-untyped-def]
     """
     begin, end = np.uint64(indptr[first]), np.uint64(indptr[last])
     own = slice(begin, end)
-    same = _narrow(indices[own], values[own], whole, squared, own_columns, own_values)
+    same = _narrow(bits, indices[own], values[own], whole, squared, own_columns, own_values)
     # As the columns are sorted, the last entry of a row in a strip has the last word where it ends.
+    shift = np.uint32(bits)
     row_ends = np.zeros((begins.size, last - first), dtype=np.uint32)
     row_begins = np.empty(last - first, dtype=np.uint32)
     for r in range(row_begins.size):
         row_begins[r] = np.uint64(indptr[first + r]) - begin
         for e in range(np.uint64(indptr[first + r]), np.uint64(indptr[first + r + 1])):
-            row_ends[np.uint32(indices[e]) >> BITS, r] = np.uint32(e - begin) + np.uint32(1)
+            row_ends[np.uint32(indices[e]) >> shift, r] = np.uint32(e - begin) + np.uint32(1)
     place = begin
     for strip in range(begins.size):
         begins[strip], starts[strip] = at, place
@@ -338,7 +373,7 @@ def _fill_band(  # type: ignore[no-untyped-def]
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _fill_bands(  # type: ignore[no-untyped-def]
-    indptr, indices, values, rows, first, last, room,
+    bits, indptr, indices, values, rows, first, last, room,
     columns, order, sizes, begins, ends, starts, held, whole, squared,
 ):  # fmt: skip
     """Put the entries of some bands into their tiles, each with its rows from where it has room.
@@ -355,7 +390,7 @@ def _fill_bands(  # type: ignore[no-untyped-def]
         if room is not None:
             at = room[band]
         same &= _fill_band(
-            *(indptr, indices, values, rows[band], rows[band + 1], at, columns, order),
+            *(bits, indptr, indices, values, rows[band], rows[band + 1], at, columns, order),
             *(sizes, begins[:, band], ends[:, band], starts[:, band], held, whole, squared),
             *(own_columns, own_values),
         )
@@ -365,14 +400,14 @@ def _fill_bands(  # type: ignore[no-untyped-def]
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy")
 def _fill(  # type: ignore[no-untyped-def]
-    indptr, indices, values, rows, blocks, room,
+    bits, indptr, indices, values, rows, blocks, room,
     columns, order, sizes, begins, ends, starts, held, whole, squared,
 ):  # fmt: skip
     """Put the entries into their tiles; say whether the held values are what they were."""
     same = np.ones(blocks.size - 1, dtype=np.bool_)
     for b in prange(blocks.size - 1):
         same[b] = _fill_bands(
-            *(indptr, indices, values, rows, blocks[b], blocks[b + 1], room),
+            *(bits, indptr, indices, values, rows, blocks[b], blocks[b + 1], room),
             *(columns, order, sizes, begins, ends, starts, held, whole, squared),
         )
     return same.all()
@@ -419,16 +454,17 @@ def _pass_entries(columns, values, squared, order, begin, end, y, inner, gathere
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _pass_bands(  # type: ignore[no-untyped-def]
-    columns, values, squared, rows, first, last, order, sizes, begins, ends, starts,
+    bits, columns, values, squared, rows, first, last, order, sizes, begins, ends, starts,
     x, y, inner, gathered, scattered,
 ):  # fmt: skip
     """Add ``A x`` and ``Aᵀ y``, the rows those of some bands, to what is gathered and scattered.
 
     One strip of columns after the other has its pairs, x and what is scattered, copied to `inner`.
     """
+    width = 1 << bits
     for strip in range(starts.shape[0]):
-        begin = strip * WIDTH
-        n_columns = min(WIDTH, x.size - begin)
+        begin = strip * width
+        n_columns = min(width, x.size - begin)
         for j in range(n_columns):
             inner[2 * j] = x[begin + j]
             inner[2 * j + 1] = scattered[begin + j]
@@ -448,7 +484,7 @@ def _pass_bands(  # type: ignore[no-untyped-def]
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy")
 def _gather_scatter(  # type: ignore[no-untyped-def]
-    columns, values, squared, rows, blocks, order, sizes, begins, ends, starts,
+    bits, columns, values, squared, rows, blocks, order, sizes, begins, ends, starts,
     x, y, scratch, gathered, scattered,
 ):  # fmt: skip
     """Compute ``gathered = A x`` and ``scattered = Aᵀ y``; see `gather_scatter` of the rows."""
@@ -458,6 +494,7 @@ def _gather_scatter(  # type: ignore[no-untyped-def]
         gathered[rows[blocks[b]] : rows[blocks[b + 1]]] = 0.0
         scratch[b, :n] = 0.0
         _pass_bands(
+            bits,
             *(columns, values, squared, rows, blocks[b], blocks[b + 1]),
             *(order, sizes, begins, ends, starts),
             *(x, y, scratch[b, n:], gathered, scratch[b, :n]),
@@ -471,7 +508,7 @@ def _gather_scatter(  # type: ignore[no-untyped-def]
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy")
 def _copy_above(  # type: ignore[no-untyped-def]
-    columns, values, squared, rows, blocks, order, sizes, begins, ends, starts,
+    bits, columns, values, squared, rows, blocks, order, sizes, begins, ends, starts,
     right, enough, picked, picked_rows, room, new_columns, new_values, new_order, new_begins,
     new_ends,
 ):  # fmt: skip
@@ -484,7 +521,7 @@ def _copy_above(  # type: ignore[no-untyped-def]
     for b in prange(blocks.size - 1):
         own, own_rows, at = picked[b], picked_rows[b], room[b]
         for strip in range(starts.shape[0]):
-            inner = right[strip * WIDTH :]
+            inner = right[strip << bits :]
             for band in range(blocks[b], blocks[b + 1]):
                 outer = enough[rows[band] :]
                 start, number = starts[strip, band], np.uint64(0)
