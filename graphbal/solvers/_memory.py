@@ -13,7 +13,7 @@ __all__ = ["BLOCKS", "predicted_bytes"]
 
 # Numbers of 8 bytes a neuron, measured: states, directions, clusters; with moves that are
 # remembered; blocks in closed form.
-NUMBERS, NUMBERS_WITH_MOVES, BLOCKS = 34, 42, 14
+NUMBERS, NUMBERS_WITH_MOVES, BLOCKS = 38, 42, 14
 # Bytes a synapse of approximate factors while they are made.
 FACTORS = 68
 # Square matrices of a dense factorisation, and where there are few synapses.
