@@ -1,8 +1,9 @@
 """``python -m benchmarks.faults [-n N] [--seed S] [--synapses M]``: balance while processes die.
 
 Each repetition balances a table in partitions with two worker processes. At three random moments
-SIGKILL is sent to a worker, at a fourth to the driver, whose run is then resumed. Whatever happens,
-every file under its own name must be whole, and the potentials those of an undisturbed run.
+SIGKILL is sent to a worker, at a fourth to the driver, whose run is then resumed: two of the four
+while partitions are prepared, two during the descent. Whatever happens, every file under its own
+name must be whole, and the potentials those of an undisturbed run.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from graphbal import ensembles
 
 TOLERANCE = 1e-9
 PARTITIONS = 12
-# Of an undisturbed run's time: others may be over sooner, and at 0.8 two of twenty were.
+# Of the time that a stage takes undisturbed: another run's may be over sooner.
 LATEST = 0.5
 
 
@@ -36,18 +37,14 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="graphbal-faults-") as name:
         folder = Path(name)
         _write_table(folder / "edges", chosen.synapses)
-        begun = time.monotonic()
-        driver = _start(folder, folder / "calm")
-        _wait_for_work(driver, folder / "calm")
-        working = time.monotonic()
-        assert driver.wait() == 0
-        duration = time.monotonic() - working
-        print(f"undisturbed: {time.monotonic() - begun:.1f} s, {duration:.1f} s of it work")
+        assert _start(folder, folder / "first").wait() == 0  # compiles what the others use
+        durations = _durations(folder, folder / "calm")
+        print("undisturbed: {:.1f} s of preparation, {:.1f} s of descent".format(*durations))
         calm = pd.read_parquet(folder / "calm" / "potentials.parquet")["potential"]
         worst, deaths = 0.0, Counter[str]()
         for k in range(chosen.n):
             rng = np.random.default_rng([chosen.seed, k])
-            killed = _run_amid_kills(folder, folder / f"run-{k}", duration, rng)
+            killed = _run_amid_kills(folder, folder / f"run-{k}", durations, rng)
             found = pd.read_parquet(folder / f"run-{k}" / "potentials.parquet")["potential"]
             difference = float((found - calm).abs().max())
             worst = max(worst, difference)
@@ -85,6 +82,25 @@ def _wait_for_work(driver: subprocess.Popen, output: Path) -> None:
         time.sleep(0.02)
 
 
+def _wait_for_descent(driver: subprocess.Popen, output: Path) -> None:
+    """Wait until all partitions are in tiles, which is the last thing to be done before it."""
+    while driver.poll() is None:
+        if len({*output.rglob("part-*.costs-tile-values.npy")}) == PARTITIONS:
+            return
+        time.sleep(0.02)
+
+
+def _durations(folder: Path, output: Path) -> tuple[float, float]:
+    """Return how long an undisturbed run prepares, and how long it descends."""
+    driver = _start(folder, output)
+    _wait_for_work(driver, output)
+    preparing = time.monotonic()
+    _wait_for_descent(driver, output)
+    descending = time.monotonic()
+    assert driver.wait() == 0
+    return descending - preparing, time.monotonic() - descending
+
+
 def _workers(driver: subprocess.Popen) -> list[psutil.Process]:
     found = []
     for child in psutil.Process(driver.pid).children():
@@ -97,33 +113,36 @@ def _workers(driver: subprocess.Popen) -> list[psutil.Process]:
 
 
 def _run_amid_kills(
-    folder: Path, output: Path, duration: float, rng: np.random.Generator
+    folder: Path, output: Path, durations: tuple[float, float], rng: np.random.Generator
 ) -> list[str]:
-    """Run to the end; return who was killed when, in seconds of work."""
-    moments = np.sort(rng.uniform(0, LATEST * duration, 4))
-    victims = rng.permutation(["worker"] * 3 + ["driver"]).tolist()
+    """Run to the end; return who was killed when, in seconds of each stage."""
+    victims = iter(rng.permutation(["worker"] * 3 + ["driver"]).tolist())
     killed = []
     driver = _start(folder, output)
-    _wait_for_work(driver, output)
-    before, since = 0.0, time.monotonic()
-    for moment, victim in zip(moments, victims, strict=True):
-        while driver.poll() is None and before + time.monotonic() - since < moment:
-            time.sleep(0.01)
-        while driver.poll() is None and not (workers := _workers(driver)):
-            time.sleep(0.01)  # the last one that died is being replaced
-        if driver.poll() is not None:
-            break
-        if victim == "driver":
-            driver.kill()
-            driver.wait()
-            psutil.wait_procs(workers, timeout=30)
-            _require_whole(output)
-            driver = _start(folder, output, "--resume")
-            _wait_for_work(driver, output)
-            before, since = moment, time.monotonic()
-        else:
-            workers[rng.integers(len(workers))].kill()
-        killed.append(f"{victim} at {moment:.1f} s")
+    for begun, duration in zip((_wait_for_work, _wait_for_descent), durations, strict=True):
+        begun(driver, output)
+        before, since = 0.0, time.monotonic()
+        for moment in np.sort(rng.uniform(0, LATEST * duration, 2)):
+            victim = next(victims)
+            while driver.poll() is None and before + time.monotonic() - since < moment:
+                time.sleep(0.01)
+            while driver.poll() is None and not (workers := _workers(driver)):
+                time.sleep(0.01)  # the last one that died is being replaced
+            if driver.poll() is not None:
+                break
+            if victim == "driver":
+                driver.kill()
+                driver.wait()
+                psutil.wait_procs(workers, timeout=30)
+                _require_whole(output)
+                driver = _start(folder, output, "--resume")
+                begun(driver, output)
+                _wait_for_work(driver, output)
+                before, since = moment, time.monotonic()
+            else:
+                workers[rng.integers(len(workers))].kill()
+            stage = "preparation" if begun is _wait_for_work else "descent"
+            killed.append(f"{victim} {moment:.1f} s into {stage}")
     assert driver.wait() == 0, f"the run in {output} failed"
     return killed or ["nobody, it was over"]
 
