@@ -180,20 +180,21 @@ def _write(
     """Write all that is known about an equilibrium; return its scalars and the names of files."""
     from concurrent.futures import ThreadPoolExecutor
 
-    before, after = eq.original, eq.network
-    columns = {
-        "weight": before.weights.data,
-        "cost": before.costs.data,
-        "balanced_weight": after.weights.data,
-        "balanced_cost": after.costs.data,
-        "vanishes": eq.topology.vanishing,
-    }
     with ThreadPoolExecutor(2) as pool:  # files beside each other, and what is left to compute
-        edges = pool.submit(write_edges, before, columns, folder / "edges")
         neurons = eq.neurons().rename_axis("neuron").reset_index()
+        table = pool.submit(write_csv, neurons, folder / "potentials.csv")
+        before, after = eq.original, eq.network
+        columns = {
+            "weight": before.weights.data,
+            "cost": before.costs.data,
+            "balanced_weight": after.weights.data,
+            "balanced_cost": after.costs.data,
+            "vanishes": eq.topology.vanishing,
+        }
+        edges = pool.submit(write_edges, before, columns, folder / "edges")
         drawing = pool.submit(_write_figures, eq, folder) if figures else None
-        write_csv(neurons, folder / "potentials.csv")
         facts = source | eq.to_dict()
+        table.result()
         drawn = drawing.result() if drawing else []
         names = ["potentials.csv", edges.result(), *drawn, "summary.json"]
     write_json(facts, folder / "summary.json")
