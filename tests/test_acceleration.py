@@ -119,6 +119,27 @@ def test_steps_are_limited():
     assert n_passes == 4
 
 
+def test_beside_blas_vectors_are_left_to_one_thread(monkeypatch):
+    numba = pytest.importorskip("numba")
+    threads, used = numba.get_num_threads(), []
+    passes = local.Engine.products
+
+    def noted(engine, *pair):
+        used.append(numba.get_num_threads())
+        return passes(engine, *pair)
+
+    monkeypatch.setattr(local.Engine, "products", noted)
+    weights = np.random.default_rng(0).lognormal(size=(1100, 1100))
+    net = gb.SynapticNetwork.from_scipy(weights)
+    eq = gb.balance(net)
+    assert exact_neuron_imbalance(net, eq.h) <= 1e-9
+    assert used[:2] == [threads, threads]  # the start
+    assert set(used[2:-1]) == {1}
+    with pytest.raises(ZeroDivisionError), local.one_thread():
+        _ = 1 / 0
+    assert numba.get_num_threads() == threads
+
+
 def test_a_large_network_that_resists_is_handed_on():
     blocks = 40  # dense blocks in a chain, joined by single pairs
     size = 170

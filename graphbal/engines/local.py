@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -20,8 +21,10 @@ __all__ = [
     "by_rows",
     "in_tiles",
     "local_engine",
+    "one_thread",
     "row_blocks",
     "stored_bytes",
+    "suits_blas",
     "suits_tiles",
     "tiled_engine",
     "unsigned",
@@ -201,7 +204,7 @@ def local_engine(costs: sparse.csr_array, largest: float = np.inf) -> Engine:
     array([2., 2.])
     """
     n = costs.shape[0]
-    if n and costs.nnz >= DENSE_FILL * n * n:
+    if suits_blas(n, costs.nnz):
         return Engine(n, _blas_products(costs))
     if costs.nnz < SMALL:
         return Engine(n, _scipy_products(costs))
@@ -210,9 +213,30 @@ def local_engine(costs: sparse.csr_array, largest: float = np.inf) -> Engine:
     return Engine(n, by_rows(costs))
 
 
+def suits_blas(n: int, m: int) -> bool:
+    """Say whether a matrix of n rows and m entries is so full that BLAS passes over it."""
+    return n > 0 and m >= DENSE_FILL * n * n
+
+
 def suits_tiles(n: int, m: int) -> bool:
     """Say whether passes over m synapses of n neurons are fastest in tiles."""
-    return n >= TILED and CROWDED * n <= m < DENSE_FILL * n * n
+    return n >= TILED and m >= CROWDED * n and not suits_blas(n, m)
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let compiled functions run on the thread that calls them.
+
+    Beside BLAS, whose threads go on spinning for a while, others would wait for a core.
+    """
+    from numba import get_num_threads, set_num_threads
+
+    before = get_num_threads()
+    set_num_threads(1)
+    try:
+        yield
+    finally:
+        set_num_threads(before)
 
 
 def tiled_engine(
@@ -242,7 +266,7 @@ def stored_bytes(matrix: sparse.csr_array, largest: float = np.inf, squared: boo
         from graphbal.engines._tiles import expected_bytes
 
         return expected_bytes(n, matrix.data, largest, squared)
-    if n and m >= DENSE_FILL * n * n:
+    if suits_blas(n, m):
         return 8 * n * n
     return int(matrix.data.nbytes + matrix.indices.nbytes + matrix.indptr.nbytes)
 

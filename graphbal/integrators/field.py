@@ -13,7 +13,7 @@ from scipy import sparse
 from scipy.sparse import csgraph
 
 from graphbal.engines import Engine, State, local_engine
-from graphbal.engines.local import DENSE_FILL
+from graphbal.engines.local import suits_blas
 from graphbal.errors import GraphbalError
 from graphbal.solvers._problem import WIDE, Problem, span
 
@@ -90,7 +90,7 @@ class Field:
     def full(self) -> Array | None:
         """The costs at `base` as a matrix, if it is full and small enough for the cache."""
         here, n = self.here, self.rates.size
-        if n > CACHED or here.nnz < DENSE_FILL * n**2:
+        if n > CACHED or not suits_blas(n, here.nnz):
             return None
         return here.data.reshape(here.shape) if here.nnz == n * n else here.toarray()
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from graphbal.engines.local import suits_tiles
+from graphbal.engines.local import suits_blas, suits_tiles
 from graphbal.solvers._problem import Problem
 from graphbal.solvers.acceleration import STRONG
 from graphbal.solvers.dense import CROWDED
@@ -32,6 +32,8 @@ def predicted_bytes(problem: Problem, linear: str, accelerated: bool) -> int:
         return NUMBERS_WITH_MOVES * 8 * n + FACTORS * m
     if not accelerated:
         return NUMBERS * 8 * n
+    if suits_blas(n, m):
+        return NUMBERS_WITH_MOVES * 8 * n + (8 * n * n if m < n * n else 0)
     from graphbal.engines._tiles import expected_bytes
 
     # Tiles, if only to pick the strongest synapses from, and these, each a row of its own.

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graphbal.engines import Engine, State
-from graphbal.engines.local import in_tiles
+from graphbal.engines.local import in_tiles, one_thread, suits_blas
 from graphbal.solvers._problem import SMALLEST, WIDE, History, Problem, span
 
 if TYPE_CHECKING:
@@ -43,7 +43,8 @@ def accelerated(
     how far each of these should still go. The part of u that they account for is taken from them;
     the rest, orthogonal to the moves, is preconditioned and added [1]_. So each pass serves as a
     state and as a product with the Laplacian, and on a quadratic cost the steps would be those of
-    conjugate gradients. The way to the state from one `before` counts as a move.
+    conjugate gradients. The way to the state from one `before` counts as a move. Networks in
+    partitions and full ones have no preconditioner.
 
     The error is the imbalance over the smallest Ritz value of D⁻¹ L on the moves. It is infinite if
     progress became too slow to go on; the state is then the one of lowest cost.
@@ -53,10 +54,28 @@ def accelerated(
     .. [1] H. Fang, Y. Saad, "Two classes of multisecant methods for nonlinear acceleration",
        Numer Linear Algebra Appl 16(3): 197-221 (2009). https://doi.org/10.1002/nla.617
     """
+    arguments = problem, engine, state, tol, max_steps, history, before
+    if not isinstance(problem, Problem):  # in partitions
+        return _accelerated(None, *arguments)
+    if suits_blas(problem.n, problem.n_synapses):  # a pass takes less time than it would save
+        with one_thread():
+            return _accelerated(None, *arguments)
+    return _accelerated(strongest(problem, state), *arguments)
+
+
+def _accelerated(
+    strong: Tiles | None,
+    problem: Problem,
+    engine: Engine,
+    state: State,
+    tol: float,
+    max_steps: int,
+    history: History,
+    before: State | None,
+) -> tuple[State, float]:
     from graphbal.solvers import _anderson
 
     n = problem.n
-    strong = strongest(problem, state) if isinstance(problem, Problem) else None
     moves = _Moves(state.through)
     move, rest, pairs = np.empty(n), np.empty(n), np.empty((2, n))
     nothing = np.zeros((2, n))
