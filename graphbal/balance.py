@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections.abc import Callable, Hashable, Iterable
+from copy import copy
 from dataclasses import dataclass, field
 from functools import cached_property
 from numbers import Real
@@ -15,7 +16,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
-from graphbal._elementwise import rescaled, sums_by_neuron
+from graphbal._elementwise import powers, rescaled, sums_by_neuron
 from graphbal._html import card, change
 from graphbal._progress import balancing
 from graphbal.convert import as_network
@@ -478,22 +479,23 @@ def _problem(
     components = top.component_numbers
     node_of = slice(None)
     is_whole = top.is_balanceable and not len(top.fixed) and not net.has_free_synapses
+    n, has_alpha = net.n_neurons, net.alpha.ndim > 0 or net.alpha != 1
     if is_whole and not net.n_self_connections:
-        are_squares = net.p == 2 and net.alpha.ndim == 0 and net.alpha == 1
         # Tiles square weights as they pass, which are held in less memory than costs.
-        lazy = are_squares and suits_tiles(net.n_neurons, net.n_synapses)
+        lazy = net.p == 2 and not has_alpha and suits_tiles(n, net.n_synapses)
         bases, power = (net.weights, 2.0) if lazy else (net.costs, 1.0)
         return Problem(bases, components, top.n_components, net.cost_range, power), node_of, 0.0
-    costs, n = net.costs, net.n_neurons
-    if is_whole and costs.nnz == n * n >= FULL:
-        off_diagonal = costs.data.copy()
-        off_diagonal[:: n + 1] = 0.0
-        cleared = sparse.csr_array((off_diagonal, costs.indices, costs.indptr), costs.shape)
-        cleared.has_canonical_format = True
-        unchanging = float(costs.data[:: n + 1].sum())
-        return Problem(cleared, components, top.n_components), node_of, unchanging
+    if is_whole and net.n_synapses == n * n >= FULL:
+        is_cheap = net.p in (1, 2) and not has_alpha  # no dearer than a copy
+        values = powers(net.weights.data, net.p) if is_cheap else net.costs.data.copy()
+        unchanging = float(values[:: n + 1].sum())
+        values[:: n + 1] = 0.0
+        off_diagonal = copy(net.weights)
+        off_diagonal.data = values
+        return Problem(off_diagonal, components, top.n_components), node_of, unchanging
     if len(top.fixed):
         return _merged_problem(net, top)
+    costs = net.costs
     from graphbal.engines._kernels import within_components
 
     values, indices, indptr, unchanging = within_components(

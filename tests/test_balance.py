@@ -1,4 +1,5 @@
 import itertools
+import sys
 
 import networkx as nx
 import numpy as np
@@ -401,6 +402,25 @@ def test_costs_after_balancing_are_those_of_the_balanced_network(seed, solver, f
     scale = {"rtol": 1e-12, "atol": 1e-12 * eq.total_cost}
     np.testing.assert_allclose(neurons["incoming_after"], eq.network.incoming_costs, **scale)
     np.testing.assert_allclose(neurons["outgoing_after"], eq.network.outgoing_costs, **scale)
+
+
+@pytest.mark.parametrize("p", [1, 2, 3])
+@pytest.mark.parametrize("alpha", [1.0, 2.0, "by neuron"])
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_a_full_matrix_with_self_connections_is_balanced_as_any_other(monkeypatch, p, alpha, sign):
+    rng = np.random.default_rng(0)
+    weights = rng.lognormal(size=(12, 12))
+    weights[3] *= sign
+    before = weights.copy()
+    alpha = rng.random(12) + 0.5 if alpha == "by neuron" else alpha
+    net = gb.SynapticNetwork.from_scipy(weights, p=p, alpha=alpha)
+    entry_by_entry = gb.balance(net)
+    monkeypatch.setattr(sys.modules["graphbal.balance"], "FULL", 1)
+    whole = gb.balance(gb.SynapticNetwork.from_scipy(weights, p=p, alpha=alpha))
+    np.testing.assert_allclose(whole.h, entry_by_entry.h, atol=1e-12)
+    assert whole.total_cost == pytest.approx(entry_by_entry.total_cost, rel=1e-13)
+    assert whole.drop == pytest.approx(entry_by_entry.drop, rel=1e-9)
+    np.testing.assert_array_equal(weights, before)
 
 
 def test_balancing_leaves_its_argument_alone():
