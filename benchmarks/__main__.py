@@ -41,6 +41,7 @@ PARTS = (
     "endtoend",
     "partitions",
     "scaling",
+    "faults",
     "startup",
 )
 RESULTS = Path(__file__).parent / "results"
