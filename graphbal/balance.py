@@ -418,7 +418,6 @@ def balance(
 
     q = problem.centred(solution.q)
     incoming, outgoing = solution.incoming, solution.outgoing
-    by_neuron = None if len(top.fixed) else (incoming, outgoing)
     through = float(incoming.sum())
     if len(top.fixed):
         q -= np.where(problem.components == problem.components[-1], q[-1], 0.0)
@@ -434,7 +433,7 @@ def balance(
         converged=solution.converged,
         message=_message(top, solution, neuron_imbalance, tol),
         stats={"why": "asked for"} | solution.stats | {"seconds": time.perf_counter() - started},
-        _balanced_costs=by_neuron,
+        _balanced_costs=None if len(top.fixed) else (incoming, outgoing),
     )
     if not eq.converged:
         warnings.warn(eq.message, ConvergenceWarning, stacklevel=2)
@@ -495,9 +494,9 @@ def _problem(
         return Problem(off_diagonal, components, top.n_components), node_of, unchanging
     if len(top.fixed):
         return _merged_problem(net, top)
-    costs = net.costs
     from graphbal.engines._kernels import within_components
 
+    costs = net.costs
     values, indices, indptr, unchanging = within_components(
         costs.indptr, costs.indices, costs.data, components
     )

@@ -370,33 +370,37 @@ class SynapticNetwork:
         """Total cost C = Σ c_ij, self-connections included."""
         return float(self.costs.data.sum())
 
+    @cached_property
+    def _costs_by_neuron(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        return sums_by_neuron(self.costs)
+
     @property
     def incoming_costs(self) -> pd.Series:
         """Incoming cost Σ_j c_kj of each neuron, self-connections left out."""
-        return pd.Series(sums_by_neuron(self.costs)[0], index=self.neurons)
+        return pd.Series(self._costs_by_neuron[0].copy(), index=self.neurons)
 
     @property
     def outgoing_costs(self) -> pd.Series:
         """Outgoing cost Σ_i c_ik of each neuron, self-connections left out."""
-        return pd.Series(sums_by_neuron(self.costs)[1], index=self.neurons)
+        return pd.Series(self._costs_by_neuron[1].copy(), index=self.neurons)
 
     @property
     def neural_gradients(self) -> pd.Series:
         """Neural gradients g_k: incoming minus outgoing cost; they sum to zero."""
-        incoming, outgoing = sums_by_neuron(self.costs)
+        incoming, outgoing = self._costs_by_neuron
         return pd.Series(incoming - outgoing, index=self.neurons)
 
     @property
     def imbalance(self) -> float:
         """Σ_k |g_k| over the total cost without self-connections; 0 where there is none."""
-        incoming, outgoing = sums_by_neuron(self.costs)
+        incoming, outgoing = self._costs_by_neuron
         total = float(incoming.sum())
         return float(np.abs(incoming - outgoing).sum()) / total if total else 0.0
 
     @property
     def neuron_imbalance(self) -> float:
         """Largest |in_k − out_k| / (in_k + out_k); a neuron without cost counts as balanced."""
-        incoming, outgoing = sums_by_neuron(self.costs)
+        incoming, outgoing = self._costs_by_neuron
         through = incoming + outgoing
         apart = np.divide(
             np.abs(incoming - outgoing), through, out=np.zeros_like(through), where=through > 0

@@ -135,7 +135,7 @@ def test_beside_blas_vectors_are_left_to_one_thread(monkeypatch):
     assert exact_neuron_imbalance(net, eq.h) <= 1e-9
     assert used[:2] == [threads, threads]  # the start
     assert set(used[2:-1]) == {1}
-    with pytest.raises(ZeroDivisionError), local.one_thread():
+    with pytest.raises(ZeroDivisionError), local.cores_left_to_blas(2, 4):
         _ = 1 / 0
     assert numba.get_num_threads() == threads
 

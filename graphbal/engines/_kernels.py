@@ -12,6 +12,7 @@ __all__ = [
     "gather_scatter",
     "goes_beyond",
     "laplacian_block",
+    "largest_of",
     "pass_over_rows",
     "sweep_upstream",
     "weigh",
@@ -69,6 +70,16 @@ def gather_scatter(
         scattered[j] = total
 
 
+@njit(cache=True, nogil=True, error_model="numpy")
+def largest_of(values: NDArray[np.float64]) -> float:
+    """Return the largest value, none of them negative; NaN, which `max` overlooks, if one is."""
+    found = 0.0
+    for k in range(values.size):
+        if values[k] > found or np.isnan(values[k]):
+            found = values[k]
+    return found
+
+
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy")
 def weigh(
     incoming: NDArray[np.float64], outgoing: NDArray[np.float64], through: NDArray[np.float64]
@@ -93,12 +104,7 @@ def weigh(
             if apart > found or np.isnan(apart):
                 found = apart
         largest[c], sums[c] = found, total
-    # The compiled `max` of an array overlooks a NaN.
-    found = 0.0
-    for c in range(largest.size):
-        if largest[c] > found or np.isnan(largest[c]):
-            found = largest[c]
-    return found, sums.sum()
+    return largest_of(largest), sums.sum()
 
 
 @njit(cache=True, nogil=True, error_model="numpy")

@@ -19,9 +19,9 @@ __all__ = [
     "Engine",
     "State",
     "by_rows",
+    "cores_left_to_blas",
     "in_tiles",
     "local_engine",
-    "one_thread",
     "row_blocks",
     "stored_bytes",
     "suits_blas",
@@ -224,11 +224,14 @@ def suits_tiles(n: int, m: int) -> bool:
 
 
 @contextmanager
-def one_thread() -> Iterator[None]:
-    """Let compiled functions run on the thread that calls them.
+def cores_left_to_blas(n: int, m: int) -> Iterator[None]:
+    """Where BLAS passes over n rows with m entries, let compiled code run on this thread alone.
 
-    Beside BLAS, whose threads go on spinning for a while, others would wait for a core.
+    Threads of BLAS go on spinning for a while, and others would wait for a core.
     """
+    if not suits_blas(n, m):
+        yield
+        return
     from numba import get_num_threads, set_num_threads
 
     before = get_num_threads()

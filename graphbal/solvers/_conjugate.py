@@ -6,7 +6,7 @@ import numpy as np
 from numba import njit, prange
 from numpy.typing import NDArray
 
-from graphbal.engines._kernels import CHUNK
+from graphbal.engines._kernels import CHUNK, largest_of
 from graphbal.solvers._anderson import REORDERED
 
 __all__ = ["advance", "dot", "redirect", "without"]
@@ -50,12 +50,7 @@ def advance(
             if size > found or np.isnan(size):
                 found = size
         largest[c] = found
-    # The compiled `max` of an array overlooks a NaN.
-    found = 0.0
-    for c in range(largest.size):
-        if largest[c] > found or np.isnan(largest[c]):
-            found = largest[c]
-    return found
+    return largest_of(largest)
 
 
 @njit(parallel=True, cache=True, nogil=True, error_model="numpy")

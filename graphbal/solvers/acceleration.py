@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graphbal.engines import Engine, State
-from graphbal.engines.local import in_tiles, one_thread, suits_blas
+from graphbal.engines.local import in_tiles, suits_blas
 from graphbal.solvers._problem import SMALLEST, WIDE, History, Problem, span
 
 if TYPE_CHECKING:
@@ -54,28 +54,12 @@ def accelerated(
     .. [1] H. Fang, Y. Saad, "Two classes of multisecant methods for nonlinear acceleration",
        Numer Linear Algebra Appl 16(3): 197-221 (2009). https://doi.org/10.1002/nla.617
     """
-    arguments = problem, engine, state, tol, max_steps, history, before
-    if not isinstance(problem, Problem):  # in partitions
-        return _accelerated(None, *arguments)
-    if suits_blas(problem.n, problem.n_synapses):  # a pass takes less time than it would save
-        with one_thread():
-            return _accelerated(None, *arguments)
-    return _accelerated(strongest(problem, state), *arguments)
-
-
-def _accelerated(
-    strong: Tiles | None,
-    problem: Problem,
-    engine: Engine,
-    state: State,
-    tol: float,
-    max_steps: int,
-    history: History,
-    before: State | None,
-) -> tuple[State, float]:
     from graphbal.solvers import _anderson
 
-    n = problem.n
+    n, strong = problem.n, None
+    # Over a full matrix the passes that it saves take less time than to pick the strongest.
+    if isinstance(problem, Problem) and not suits_blas(n, problem.n_synapses):
+        strong = strongest(problem, state)
     moves = _Moves(state.through)
     move, rest, pairs = np.empty(n), np.empty(n), np.empty((2, n))
     nothing = np.zeros((2, n))

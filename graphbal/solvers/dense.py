@@ -168,6 +168,8 @@ def _newton_step(
     Rounding in g costs Cholesky's solution about eps / rcond, so that below a reciprocal condition
     number of `ill_conditioned` elimination without subtraction takes over.
     """
+    from scipy import linalg
+
     conductance = costs + costs.T
     through = incoming + outgoing
     through[through == 0] = 1.0
@@ -185,8 +187,6 @@ def _newton_step(
         null /= norms[problem.components]
         same = problem.components[:, None] == problem.components
         matrix += np.where(same, np.outer(null, null), 0.0)
-    from scipy import linalg
-
     norm = float(np.abs(matrix).sum(axis=0).max(initial=0.0))
     factor, failed = linalg.lapack.dpotrf(matrix, lower=1, overwrite_a=0, clean=0)
     if not failed:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graphbal.engines import Engine, State
-from graphbal.engines.local import unsigned
+from graphbal.engines.local import cores_left_to_blas, unsigned
 from graphbal.errors import InputError
 from graphbal.solvers import laplacian
 from graphbal.solvers._memory import predicted_bytes
@@ -250,7 +250,8 @@ def _descend(
     error = 0.0 if settled else np.inf
     if settings.linear == "cg" and not settled and _can_accelerate(problem):
         most = settings.max_iterations
-        state, error = accelerated(problem, engine, state, tol, most, history, before)
+        with cores_left_to_blas(problem.n, problem.n_synapses):
+            state, error = accelerated(problem, engine, state, tol, most, history, before)
     inner = 0
     converged = False
     while True:
